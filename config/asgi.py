@@ -1,0 +1,20 @@
+"""Sockets in production, HTTP and sockets in local use: `uvicorn config.asgi:application`."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+django_application = get_asgi_application()
+
+# Slices may be imported only now that Django is set up.
+from apps.common.consumers import UnknownSocketConsumer  # noqa: E402  # see above
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": UnknownSocketConsumer.as_asgi(),
+    }
+)

@@ -1,0 +1,248 @@
+"""What every environment shares. What differs stands in local, test and production."""
+
+from datetime import timedelta
+from typing import Any
+
+import csp.constants
+
+from config import env, logs
+
+PROJECT_ROOT = env.PROJECT_ROOT
+
+# --- The application ---------------------------------------------------------------------------------------------
+
+SECRET_KEY: str
+DEBUG = False
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", [])
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+AUTH_USER_MODEL = "users.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEST_RUNNER = "django.test.runner.DiscoverRunner"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "corsheaders",
+    "csp",
+    "django_celery_beat",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "infrastructure.queue",
+    "apps.common",
+    "apps.users",
+]
+
+MIDDLEWARE = [
+    "apps.common.middleware.RequestContextMiddleware",
+    "apps.common.middleware.ApiMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# An address without its slash is an unknown path; a redirect would turn a POST into a GET.
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = PROJECT_ROOT / "staticfiles"
+
+# --- PostgreSQL --------------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {"default": env.database("DATABASE_URL")}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["connect_timeout"] = 3
+DATABASES["default"]["OPTIONS"]["pool"] = {
+    "min_size": 0,
+    "max_size": env.number("DATABASE_POOL_SIZE", 10, minimum=1, maximum=1000),
+    "timeout": 3,
+}
+
+# --- Redis -------------------------------------------------------------------------------------------------------
+
+REDIS_URL = env.url("REDIS_URL", ("redis", "rediss"))
+# Every key of this project begins with it, so that one Redis may serve several.
+REDIS_KEY_PREFIX = env.text("REDIS_KEY_PREFIX", "layerline")
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": REDIS_KEY_PREFIX,
+        "OPTIONS": {
+            # JSON and never pickle: whoever writes to Redis must not run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            # A request that needs Redis answers within 2 s when Redis is away.
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 0.5,
+        },
+    },
+}
+
+# --- Background work ---------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.url("BROKER_URL", ("redis", "rediss"), REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_KEY_PREFIX}:celery:",
+    # Above the hard time limit: nothing that still runs is delivered a second time.
+    "visibility_timeout": 60,
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 0.5,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+# No result backend: a dead one would block every publish, and the outbox row holds the result.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 50
+CELERY_TASK_SOFT_TIME_LIMIT = 45
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
+
+# --- Accounts ----------------------------------------------------------------------------------------------------
+
+PASSWORD_HASHERS = [
+    "infrastructure.passwords.Argon2idHasher",
+    # Old hashes verify, and are replaced by Argon2id at the next login.
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+]
+# OWASP's values for Argon2id: 19 MiB, two passes, one lane.
+ARGON2_TIME_COST = env.number("ARGON2_TIME_COST", 2, minimum=1, maximum=100)
+ARGON2_MEMORY_COST = env.number("ARGON2_MEMORY_COST", 19_456, minimum=8, maximum=4 * 1024 * 1024)
+ARGON2_PARALLELISM = env.number("ARGON2_PARALLELISM", 1, minimum=1, maximum=64)
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+REGISTRATION_DISCLOSES_TAKEN = env.flag("REGISTRATION_DISCLOSES_TAKEN", default=True)
+
+JWT_KEYS: list[dict[str, Any]]
+JWT_ISSUER = env.text("JWT_ISSUER", "layerline")
+JWT_AUDIENCE = env.text("JWT_AUDIENCE", "layerline-api")
+ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.number("ACCESS_TOKEN_LIFETIME", 15 * 60, minimum=30, maximum=86_400))
+REFRESH_TOKEN_LIFETIME = timedelta(seconds=env.number("REFRESH_TOKEN_LIFETIME", 7 * 86_400, minimum=60))
+SESSION_LIFETIME = timedelta(seconds=env.number("SESSION_LIFETIME", 30 * 86_400, minimum=60))
+
+FIELD_ENCRYPTION_KEYS: list[str]
+
+# --- HTTP --------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.users.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "apps.common.throttling.BurstUserThrottle",
+        "apps.common.throttling.SustainedUserThrottle",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "apps.common.pagination.PageNumberPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "apps.common.schema.ProblemSchema",
+    "EXCEPTION_HANDLER": "apps.common.handlers.custom_exception_handler",
+    "UNAUTHENTICATED_USER": "apps.common.types.Anonymous",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# Requests per window. One place: a class names its scope, never a rate.
+THROTTLE_RATES = {
+    "login": env.rate("THROTTLE_LOGIN", "10/min"),
+    "login_address": env.rate("THROTTLE_LOGIN_ADDRESS", "20/min"),
+    "register": env.rate("THROTTLE_REGISTER", "10/min"),
+    "register_address": env.rate("THROTTLE_REGISTER_ADDRESS", "20/min"),
+    "burst": env.rate("THROTTLE_BURST", "60/min"),
+    "sustained": env.rate("THROTTLE_SUSTAINED", "1000/day"),
+    "anonymous_burst": env.rate("THROTTLE_ANONYMOUS_BURST", "60/min"),
+    "anonymous_sustained": env.rate("THROTTLE_ANONYMOUS_SUSTAINED", "10000/day"),
+}
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", [])
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", [])
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.constants.SELF],
+        # Swagger UI and ReDoc write style attributes and draw with data: images.
+        "style-src": [csp.constants.SELF, csp.constants.UNSAFE_INLINE],
+        "img-src": [csp.constants.SELF, "data:"],
+        "worker-src": [csp.constants.SELF, "blob:"],
+        "object-src": [csp.constants.NONE],
+        "base-uri": [csp.constants.NONE],
+        "form-action": [csp.constants.SELF],
+        "frame-ancestors": [csp.constants.NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Layerline",
+    "DESCRIPTION": "Accounts over HTTP. Every error is a problem document (RFC 9457); its codes are listed at /api/problems/.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"RoleEnum": "apps.common.enums.Role"},
+}
+
+# --- Mail --------------------------------------------------------------------------------------------------------
+
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Layerline <no-reply@localhost>")
+EMAIL_TIMEOUT = 10
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+LOGGING_CONFIG = None
+logs.configure(level=LOG_LEVEL, json=True)

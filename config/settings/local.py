@@ -1,0 +1,27 @@
+"""A developer's machine: open, readable, with secrets that are none. The default of manage.py."""
+
+from config import env, logs
+
+env.read_dotenv(env.PROJECT_ROOT / ".env")
+
+from .base import *  # noqa: E402, F403  # base reads what .env just gave
+
+# Known to everyone who can read this file, and refused by the production settings.
+LOCAL_SECRET = "layerline-local-only-secret-never-use-it-in-production"  # noqa: S105  # not a secret, as it says
+
+DEBUG = True
+SECRET_KEY = env.text("SECRET_KEY", LOCAL_SECRET)
+JWT_KEYS = env.jwt_keys(LOCAL_SECRET)
+FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS", ["bGF5ZXJsaW5lLWxvY2FsLW9ubHktbmV2ZXItdXNlLWk="])
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", ["http://localhost:3000", "http://localhost:5173"])
+
+INSTALLED_APPS += ["layerline.devpages"]  # noqa: F405  # from base
+
+# Mail lands in a folder that /dev/mailbox/ shows, unless EMAIL_URL names a real server.
+EMAIL_BACKEND = "layerline.devpages.mailbox.MailboxBackend"
+MAILBOX_DIR = PROJECT_ROOT / ".dev" / "mail"  # noqa: F405  # from base
+if env.raw("EMAIL_URL"):
+    vars().update(env.email("EMAIL_URL"))
+
+logs.configure(level=LOG_LEVEL, json=False)  # noqa: F405  # from base

@@ -1,0 +1,24 @@
+"""The test suite: the real PostgreSQL and Redis, cheap password hashes, limits out of the way."""
+
+import os
+
+# One prefix for each process of a run: parallel workers and parallel runs share one Redis without meeting.
+os.environ["REDIS_KEY_PREFIX"] = f"test:{os.getpid()}"
+
+from config import env, logs
+
+from .base import *  # noqa: F403  # settings modules stack
+
+SECRET_KEY = "test-only-" + "s" * 50
+JWT_KEYS = [{"kid": "test", "secret": "test-only-" + "j" * 32, "sign": True}]
+FIELD_ENCRYPTION_KEYS = ["dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktISE="]
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+
+ARGON2_TIME_COST = 1
+ARGON2_MEMORY_COST = 8
+
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Tests of limits set their own; every other test must not meet one.
+THROTTLE_RATES = dict.fromkeys(THROTTLE_RATES, (100_000, 60))  # noqa: F405  # from base
+
+logs.configure(level=env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "WARNING"), json=False)
