@@ -5,6 +5,11 @@ from typing import Any
 
 import structlog
 
+# Never with local variables, as both renderers would have it by themselves: those hold passwords and tokens.
+_traceback_as_json = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure(*, level: str, json: bool) -> None:
     """Send every log line through structlog to standard error.
@@ -21,9 +26,9 @@ def configure(*, level: str, json: bool) -> None:
         structlog.stdlib.ExtraAdder(),
     ]
     renderer: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_traceback_as_json, structlog.processors.JSONRenderer()]
         if json
-        else [structlog.dev.ConsoleRenderer(pad_event_to=28)]
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     logging.config.dictConfig(
         {

@@ -4,8 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import csp.constants
+import django_stubs_ext
 
 from config import env, logs
+
+# Lets Django's classes be written with their types, as in ModelAdmin[User].
+django_stubs_ext.monkeypatch()
 
 PROJECT_ROOT = env.PROJECT_ROOT
 
@@ -36,6 +40,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
+    "infrastructure.email",
     "infrastructure.queue",
     "apps.common",
     "apps.users",
@@ -156,7 +161,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-REGISTRATION_DISCLOSES_TAKEN = env.flag("REGISTRATION_DISCLOSES_TAKEN", default=True)
 
 JWT_KEYS: list[dict[str, Any]]
 JWT_ISSUER = env.text("JWT_ISSUER", "layerline")

@@ -1,0 +1,175 @@
+"""The one door through which errors leave: every exception becomes a problem document (RFC 9457)."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from apps.common.exceptions import AppException, FieldError, InvalidInputError
+from infrastructure.redis import RedisUnavailable
+
+PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
+PROBLEM_TYPE_BASE: Final = "/api/problems/#"
+RETRY_AFTER_OUTAGE: Final = 5
+_UNAUTHORIZED: Final = 401
+
+log = structlog.get_logger("layerline.errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of the list of codes that clients rely on."""
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+
+
+PROBLEMS: Final = {
+    problem.code: problem
+    for problem in (
+        Problem("validation_error", 400, "Not valid", "A field is missing, wrong, unknown or too long; `errors` says which."),
+        Problem("parse_error", 400, "Not readable", "The body is not the JSON it claims to be, or holds what cannot be stored."),
+        Problem("bad_request", 400, "Bad request", "The request itself is broken: its Host header, for example."),
+        Problem("authentication_failed", 401, "Not signed in", "No credentials, or wrong ones."),
+        Problem("token_expired", 401, "Token expired", "The token was right and is over: refresh it."),
+        Problem("token_invalid", 401, "Token not valid", "The token is not one of ours, or not of the kind that is needed."),
+        Problem("token_reused", 401, "Token used twice", "A refresh token came back after its use; its session is over."),
+        Problem("session_revoked", 401, "Session over", "Signed out, deactivated, or the password was changed: sign in again."),
+        Problem("forbidden", 403, "Not allowed", "Signed in, and not allowed to do this."),
+        Problem("not_found", 404, "Not found", "It is not there, or not visible to this caller."),
+        Problem("method_not_allowed", 405, "Method not allowed", "The path knows other methods: see `Allow`."),
+        Problem("not_acceptable", 406, "Not acceptable", "Answers are JSON; the `Accept` header excludes it."),
+        Problem("conflict", 409, "Conflict", "Taken, already done, or changed by someone else at the same time."),
+        Problem("payload_too_large", 413, "Body too large", "The body is larger than the server takes."),
+        Problem("uri_too_long", 414, "Address too long", "The address is longer than the server takes."),
+        Problem("unsupported_media_type", 415, "Unsupported media type", "Bodies are JSON in UTF-8."),
+        Problem("throttled", 429, "Too many requests", "A limit is reached; `Retry-After` says for how many seconds."),
+        Problem("headers_too_large", 431, "Headers too large", "The headers are larger than the server takes."),
+        Problem("internal_error", 500, "Internal error", "A fault of ours; it is logged under the `request_id`."),
+        Problem("bad_gateway", 502, "Bad gateway", "The server behind the proxy did not answer properly."),
+        Problem("service_unavailable", 503, "Unavailable", "Something this needs does not answer; try again shortly."),
+        Problem("gateway_timeout", 504, "Gateway timeout", "The server behind the proxy did not answer in time."),
+    )
+}
+_CODE_BY_STATUS: Final = {problem.status: problem.code for problem in reversed(PROBLEMS.values())} | {400: "bad_request"}
+_CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (drf.ParseError, "parse_error"),
+    (drf.NotAuthenticated, "authentication_failed"),
+    (drf.AuthenticationFailed, "authentication_failed"),
+    (drf.PermissionDenied, "forbidden"),
+    (PermissionDenied, "forbidden"),
+    (drf.NotFound, "not_found"),
+    (Http404, "not_found"),
+    (drf.MethodNotAllowed, "method_not_allowed"),
+    (drf.NotAcceptable, "not_acceptable"),
+    (drf.UnsupportedMediaType, "unsupported_media_type"),
+    (drf.Throttled, "throttled"),
+    (RequestDataTooBig, "payload_too_large"),
+    (OperationalError, "service_unavailable"),
+    (InterfaceError, "service_unavailable"),
+    (PoolTimeout, "service_unavailable"),
+    (RedisUnavailable, "service_unavailable"),
+)
+
+
+def problem_document(code: str, *, detail: str | None = None, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
+    """Return the body of an error answer."""
+    problem = PROBLEMS[code]
+    document: dict[str, Any] = {
+        "type": PROBLEM_TYPE_BASE + code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail or problem.meaning,
+        "code": code,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    if errors:
+        document["errors"] = [
+            {"field": error.field, "code": error.code, "detail": error.detail} for error in errors
+        ]
+    return document
+
+
+def problem_response(status: int) -> HttpResponse:
+    """Return a problem document for an error that was answered outside of the API's own views."""
+    code = _CODE_BY_STATUS.get(status, "internal_error")
+    body = json.dumps(problem_document(code))
+    return HttpResponse(body, status=PROBLEMS[code].status, content_type=PROBLEM_CONTENT_TYPE)
+
+
+def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> Response:
+    """Turn whatever a view raised into its problem document; what nobody foresaw is logged and shows nothing."""
+    code = _code(exception)
+    if code == "internal_error":
+        log.error("unhandled_exception", exc_info=exception)
+        got_request_exception.send(sender=custom_exception_handler, request=context["request"])
+    elif code == "service_unavailable":
+        log.warning("service_unavailable", cause=type(exception).__name__)
+    return Response(
+        problem_document(code, detail=_detail(exception), errors=_field_errors(exception)),
+        status=PROBLEMS[code].status,
+        headers=_headers(exception, code),
+        content_type=PROBLEM_CONTENT_TYPE,
+    )
+
+
+def _code(exception: Exception) -> str:
+    if isinstance(exception, AppException):
+        return exception.code
+    if isinstance(exception, drf.ValidationError):
+        return "validation_error"
+    for kind, code in _CODE_BY_EXCEPTION:
+        if isinstance(exception, kind):
+            return code
+    if isinstance(exception, drf.APIException) and exception.default_code in PROBLEMS:
+        return exception.default_code
+    return "internal_error"
+
+
+def _detail(exception: Exception) -> str | None:
+    if isinstance(exception, AppException):
+        return exception.detail
+    if isinstance(exception, drf.APIException) and isinstance(exception.detail, str):
+        return str(exception.detail)
+    return None
+
+
+def _field_errors(exception: Exception) -> tuple[FieldError, ...]:
+    if isinstance(exception, InvalidInputError):
+        return exception.errors
+    if isinstance(exception, drf.ValidationError):
+        return tuple(_flatten(exception.detail, ""))
+    return ()
+
+
+def _flatten(detail: Any, path: str) -> list[FieldError]:
+    if isinstance(detail, dict):
+        return [
+            error
+            for name, inner in detail.items()
+            for error in _flatten(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
+        ]
+    if isinstance(detail, list):
+        return [error for inner in detail for error in _flatten(inner, path)]
+    return [FieldError(field=path, code=detail.code, detail=str(detail))]
+
+
+def _headers(exception: Exception, code: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if PROBLEMS[code].status == _UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(exception, drf.Throttled) and exception.wait is not None:
+        headers["Retry-After"] = str(exception.wait)
+    if code == "service_unavailable":
+        headers["Retry-After"] = str(RETRY_AFTER_OUTAGE)
+    return headers

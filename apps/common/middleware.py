@@ -1,0 +1,100 @@
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+from time import perf_counter
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from uuid6 import uuid7
+
+from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
+
+type GetResponse = Callable[[HttpRequest], HttpResponse]
+
+_WELL_FORMED_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_FORWARDING_HEADERS: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
+_FIRST_ERROR_STATUS: Final = 400
+
+log = structlog.get_logger("layerline.request")
+
+
+class RequestContextMiddleware:
+    """Gives a request its id and its client's real address, and writes its one log line."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = perf_counter()
+        resolve_client_address(request)
+        request_id = _request_id(request)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = self._get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            route=request.resolver_match.route if request.resolver_match else None,
+            status=response.status_code,
+            duration_ms=round((perf_counter() - started) * 1_000, 1),
+        )
+        return response
+
+
+class ApiMiddleware:
+    """Below /api/ every error is a problem document, whichever middleware or page it came from."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = self._get_response(request)
+        if not request.path_info.startswith("/api/"):
+            return response
+        is_error = response.status_code >= _FIRST_ERROR_STATUS
+        if is_error and response.headers.get("Content-Type") != PROBLEM_CONTENT_TYPE:
+            response = problem_response(response.status_code)
+        if request.path_info.startswith("/api/v1/"):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def resolve_client_address(request: HttpRequest) -> None:
+    """Put the client's own address into REMOTE_ADDR, and drop forwarding headers that nobody vouches for.
+
+    X-Forwarded-For is read from the right: each trusted proxy vouches for the entry before it, and the first
+    address that is no trusted proxy is the client, whatever it wrote further left.
+    """
+    if not _is_trusted(request.META.get("REMOTE_ADDR", "")):
+        for header in _FORWARDING_HEADERS:
+            request.META.pop(header, None)
+        return
+    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    for hop in reversed(hops):
+        if not _is_address(hop):
+            return
+        request.META["REMOTE_ADDR"] = hop
+        if not _is_trusted(hop):
+            return
+
+
+def _request_id(request: HttpRequest) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    return given if _WELL_FORMED_ID.fullmatch(given) else str(uuid7())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(text: str) -> bool:
+    return _is_address(text) and any(ip_address(text) in network for network in settings.TRUSTED_PROXIES)

@@ -1,0 +1,56 @@
+"""What a view may take out of a request to hand it on."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, cast
+
+from django.http import HttpRequest
+from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.request import Request
+
+from apps.common.types import Actor
+
+
+def actor(request: Request | HttpRequest) -> Actor:
+    """Return whoever is signed in, over the API or in the admin site.
+
+    Raises:
+        NotAuthenticated: If nobody is.
+    """
+    user: Any = request.user
+    if not user.is_authenticated:
+        raise NotAuthenticated
+    return cast("Actor", user)
+
+
+def read_body(request: Request) -> Any:
+    """Return the parsed body, or raise what is wrong with it, as often as it is asked for.
+
+    DRF forgets that parsing failed, and would show an empty body the second time.
+
+    Raises:
+        APIException: If the body is too large, of a type that is not taken, or not readable.
+    """
+    error: APIException | None = getattr(request, "body_error", None)
+    if error is None:
+        try:
+            return request.data
+        except APIException as caught:
+            error = request.body_error = caught  # type: ignore[attr-defined]  # carried by the request itself
+    raise error
+
+
+def client_network(request: Request) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 that one IPv6 customer owns.
+
+    RequestContextMiddleware has already put the real address behind trusted proxies into REMOTE_ADDR.
+    """
+    remote = request.META.get("REMOTE_ADDR", "")
+    try:
+        address = ip_address(remote)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, 64), strict=False))
+    return str(address)

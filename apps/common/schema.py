@@ -1,0 +1,86 @@
+"""How the OpenAPI document learns of errors: each operation lists every problem that it can answer with."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiResponse
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+
+from apps.common.handlers import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_BASE, PROBLEMS, Problem
+
+_ALWAYS: Final = ("not_acceptable", "throttled", "internal_error", "service_unavailable")
+_SIGNED_IN: Final = ("authentication_failed", "token_expired", "token_invalid", "session_revoked")
+_WITH_BODY: Final = ("validation_error", "parse_error", "payload_too_large", "unsupported_media_type")
+_FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField(help_text="Empty where the body as a whole is wrong.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A problem document (RFC 9457)."""
+
+    type = serializers.CharField(help_text="Leads to the meaning of the code.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.ChoiceField(choices=list(PROBLEMS), help_text="Stable: decide by this.")
+    request_id = serializers.CharField(allow_null=True, help_text="Name it when you report the problem.")
+    errors = FieldErrorSerializer(many=True, required=False, help_text="Which fields are wrong; on validation only.")
+
+
+class ProblemSchema(AutoSchema):
+    """Adds the problems of an operation: those of its kind, and those its view declares in `problem_codes`."""
+
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for status, problems in self._problems().items():
+            response = OpenApiResponse(
+                ProblemSerializer,
+                description=" ".join(problem.meaning for problem in problems),
+                examples=[_example(problem) for problem in problems],
+            )
+            bodies[str(status)] = self._get_response_for_code(response, str(status), [PROBLEM_CONTENT_TYPE], direction)
+        return bodies
+
+    def _problems(self) -> dict[int, list[Problem]]:
+        by_status: dict[int, list[Problem]] = defaultdict(list)
+        for code in dict.fromkeys(self._codes()):
+            by_status[PROBLEMS[code].status].append(PROBLEMS[code])
+        return dict(sorted(by_status.items()))
+
+    def _codes(self) -> Iterable[str]:
+        declared = getattr(self.view, "problem_codes", {})
+        yield from declared.get(getattr(self.view, "action", None), ())
+        permissions = {type(permission) for permission in self.view.get_permissions()}
+        if AllowAny not in permissions:
+            yield from _SIGNED_IN
+        if not {permission.__name__ for permission in permissions} <= _FOR_EVERYONE_SIGNED_IN:
+            yield "forbidden"
+        if self.method in {"POST", "PUT", "PATCH"}:
+            yield from _WITH_BODY
+        if self._is_list_view():
+            yield from ("validation_error", "not_found")
+        if self.view.kwargs or "{" in self.path:
+            yield "not_found"
+        yield from _ALWAYS
+
+
+def _example(problem: Problem) -> OpenApiExample:
+    value: dict[str, Any] = {
+        "type": PROBLEM_TYPE_BASE + problem.code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.meaning,
+        "code": problem.code,
+        "request_id": "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10",
+    }
+    if problem.code == "validation_error":
+        value["errors"] = [{"field": "email", "code": "required", "detail": "This field is required."}]
+    return OpenApiExample(problem.code, value=value, response_only=True, status_codes=[str(problem.status)])

@@ -1,0 +1,58 @@
+"""The strictness that every slice's serializers share: no field is ignored, no value is bent into shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StrictCharField(serializers.CharField):
+    """Text that came as text: DRF's own also takes numbers and booleans."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields it does not know.
+
+    A field that the answer shows and that cannot be written is taken as long as it is unchanged, so that a client
+    may send back what it was given. `shown_by` names the serializer of that answer.
+    """
+
+    shown_by: type[serializers.BaseSerializer[Any]] | None = None
+
+    default_error_messages = {
+        "unknown": "This field is not known here.",
+        "read_only": "This field cannot be changed.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not isinstance(data, Mapping):
+                raise
+            errors = dict(error.detail)  # type: ignore[arg-type]  # a serializer's detail is a dict
+        errors |= self._foreign_fields(data)
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+    def _foreign_fields(self, data: Mapping[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+        foreign = [name for name in data if name not in self.fields]
+        if not foreign:
+            return {}
+        shown = self.shown_by(self.instance).data if self.shown_by and self.instance is not None else {}
+        return {
+            str(name): [self._error("read_only" if name in shown else "unknown")]
+            for name in foreign
+            if name not in shown or data[name] != shown[name]
+        }
+
+    def _error(self, code: str) -> serializers.ErrorDetail:
+        return serializers.ErrorDetail(self.error_messages[code], code=code)

@@ -1,0 +1,105 @@
+"""The base of every API view, and the pages that belong to no slice."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from apps.common.exceptions import AppException
+from apps.common.handlers import PROBLEMS, problem_response
+from apps.common.requests import read_body
+from apps.common.selectors import HealthSelector
+from apps.common.throttling import ScopedThrottle, count
+from infrastructure.ratelimit import Verdict, rate_limit_headers
+
+
+class BaseViewSet(GenericViewSet[Any]):
+    """Refuses in one order, whatever the view.
+
+    Unknown verb 405, not acceptable 406, the address's limit 429, not signed in 401, the role 403, the user's limit
+    429, the body 413, 415 or 400. Then the view's own function: the object 404, the fields 400, a conflict 409.
+    """
+
+    http_method_names: ClassVar[list[str]] = ["get", "post", "put", "patch", "delete", "head"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = self.get_format_suffix(**kwargs)
+        self._verdict: Verdict | None = None
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request, force=True)
+        self._require_known_verb(request)
+        self.perform_content_negotiation(request)
+        self._authenticate(request)
+        self.check_permissions(request)
+        if request.user.is_authenticated:
+            self.check_throttles(request)
+        if request.method in {"POST", "PUT", "PATCH"}:
+            read_body(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Count the request against all its limits.
+
+        Raises:
+            Throttled: If one of them is reached.
+        """
+        self._verdict = count(request, cast("Sequence[ScopedThrottle]", self.get_throttles()))
+        if not self._verdict.allowed:
+            raise Throttled(self._verdict.retry_after)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        finalized: Response = super().finalize_response(request, response, *args, **kwargs)
+        if self._verdict:
+            for name, value in rate_limit_headers(self._verdict).items():
+                finalized.headers[name] = value
+        return finalized
+
+    def _require_known_verb(self, request: Request) -> None:
+        method = cast("str", request.method)
+        if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
+            raise MethodNotAllowed(method)
+
+    def _authenticate(self, request: Request) -> None:
+        """Authenticate; whoever fails to, or does not try, counts against the address."""
+        try:
+            self.perform_authentication(request)
+        except (APIException, AppException) as error:
+            request.user = request.auth = None
+            request._not_authenticated()  # noqa: SLF001  # DRF's own way back to the anonymous user
+            self.check_throttles(request)
+            raise error
+        if not request.user.is_authenticated:
+            self.check_throttles(request)
+
+
+@csrf_exempt
+def unknown_path(request: HttpRequest, **_: str) -> HttpResponse:
+    """Answer every address below /api/ that no other route knows."""
+    return problem_response(404)
+
+
+@require_safe
+def problems(request: HttpRequest) -> HttpResponse:
+    """Show the list of codes; the `type` of every problem document leads here."""
+    return render(request, "common/problems.html", {"problems": PROBLEMS.values()})
+
+
+@never_cache
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """Tell that the process answers, and nothing else."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Tell whether this process can serve: 503 without PostgreSQL or its tables, degraded without Redis."""
+    status = HealthSelector.readiness()
+    return JsonResponse({"status": status}, status=503 if status == "unavailable" else 200)

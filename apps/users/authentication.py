@@ -1,0 +1,44 @@
+import re
+from typing import Any, Final
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+from apps.users.exceptions import TokenInvalidError
+from apps.users.services import SessionService
+from apps.users.types import Account
+
+_BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+
+
+class JWTAuthentication(BaseAuthentication):
+    """`Authorization: Bearer ACCESS` (RFC 6750). Authority is read from the account at each request."""
+
+    def authenticate(self, request: Request) -> tuple[Account, None] | None:
+        """Return the account that the token speaks for, or None without a bearer token.
+
+        Raises:
+            AuthenticationError: If there is a token and it is not good.
+        """
+        header = get_authorization_header(request).decode("latin-1")
+        if not header.lower().startswith("bearer"):
+            return None
+        match = _BEARER.fullmatch(header)
+        if match is None:
+            raise TokenInvalidError
+        return SessionService.resume(access=match[1]), None
+
+    def authenticate_header(self, request: Request) -> str:
+        # Without it DRF would answer 403 to a missing token.
+        return "Bearer"
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular is untyped here
+    """How the OpenAPI document shows JWTAuthentication."""
+
+    target_class = JWTAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -1,0 +1,65 @@
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.db import models
+from django.db.models import F, Func, Value
+
+from apps.common.enums import Role
+
+if TYPE_CHECKING:
+    from apps.users.models import User
+
+# The address is taken apart, or only its very beginning would be a word. Index and query must name one expression.
+SEARCH_VECTOR: Final = SearchVector(
+    "name",
+    Func(F("email"), Value("@.-_+"), Value("     "), function="translate", output_field=models.TextField()),
+    config="simple",
+)
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+    def by_role(self, role: Role) -> Self:
+        return self.filter(role=role)
+
+    def search(self, text: str) -> Self:
+        """Keep rows where each word of the text begins a word of the name or the address."""
+        words = re.findall(r"\w+", unicodedata.normalize("NFKC", text))
+        if not words:
+            return self.none()
+        prefixes = " & ".join(f"{word}:*" for word in words)
+        query = SearchQuery(prefixes, config="simple", search_type="raw")
+        return self.alias(words=SEARCH_VECTOR).filter(words=query)
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_queryset(self) -> UserQuerySet:
+        return UserQuerySet(self.model, using=self._db)
+
+    def active(self) -> UserQuerySet:
+        return self.get_queryset().active()
+
+    def by_role(self, role: Role) -> UserQuerySet:
+        return self.get_queryset().by_role(role)
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """Return the one spelling of an address: NFKC and lower case. Django's own leaves the local part as it is."""
+        return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", (email or "").strip()).lower())
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create an account; without a password nobody can log in to it."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create an admin who may also use the admin site."""
+        fields |= {"role": Role.ADMIN, "is_staff": True, "is_superuser": True}
+        return self.create_user(email, password, **fields)

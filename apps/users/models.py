@@ -1,0 +1,96 @@
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Lower
+
+from apps.common.enums import Role
+from apps.common.fields import EncryptedCharField
+from apps.common.models import BaseModel
+from apps.users.managers import SEARCH_VECTOR, UserManager
+
+
+class User(AbstractBaseUser, PermissionsMixin, BaseModel):
+    """An account. The role decides over the API; is_staff and is_superuser open the admin site only."""
+
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=150)
+    phone = EncryptedCharField(max_length=16, null=True, blank=True)
+    role = models.CharField(max_length=16, choices=Role, default=Role.USER)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField("may use the admin site", default=False)
+    email_verified_at = models.DateTimeField(null=True, blank=True)
+    avatar = models.CharField(max_length=255, blank=True, default="")
+    # Tokens carry it; raising it ends every one of them.
+    token_version = models.PositiveIntegerField(default=1, editable=False)
+    # Raised by a trigger on every update, whoever makes it: the cache keeps the higher one.
+    row_version = models.PositiveBigIntegerField(default=1, editable=False)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]  # a plain manager in the base class
+
+    class Meta:
+        db_table = "users"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="users_email_normalized",
+                condition=Q(email=Lower(Func(F("email"), template="normalize(%(expressions)s, NFKC)"))),
+            ),
+            models.CheckConstraint(name="users_role_known", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="users_superuser_is_admin", condition=Q(is_superuser=False) | Q(role=Role.ADMIN)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="users_created"),
+            GinIndex(SEARCH_VECTOR, name="users_search"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
+
+
+class Session(BaseModel):
+    """One login on one device. Its tokens come and go; when it has ended, none of them works."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sessions"
+        indexes = [models.Index(fields=["expires_at"], name="sessions_expires")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class RefreshToken(models.Model):
+    """One refresh token, keyed by its jti: the claims to sign it again from, never the token."""
+
+    id = models.UUIDField("jti", primary_key=True, editable=False)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="tokens")
+    successor = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="predecessor"
+    )
+    key_id = models.CharField(max_length=64)
+    version = models.PositiveIntegerField()
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "refresh_tokens"
+        indexes = [models.Index(fields=["expires_at"], name="refresh_tokens_expires")]
+
+    def __str__(self) -> str:
+        return str(self.id)

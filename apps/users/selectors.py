@@ -1,0 +1,112 @@
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.common.exceptions import NotFoundError
+from apps.common.fields import Ciphertext
+from apps.users.managers import UserManager
+from apps.users.models import RefreshToken, Session, User
+from apps.users.types import Account
+from infrastructure.cache import RowCache
+
+_ACCOUNT_FIELDS: Final = (
+    "id",
+    "email",
+    "name",
+    "role",
+    "is_active",
+    "is_staff",
+    "email_verified_at",
+    "avatar",
+    "token_version",
+    "row_version",
+    "created_at",
+    "updated_at",
+)
+
+account_cache: Final = RowCache("users")
+
+
+class UserSelector:
+    @staticmethod
+    def by_id(*, user_id: UUID) -> Account:
+        """Return the account as last committed, from the cache where it may be.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        cached = account_cache.get_many([user_id]).get(user_id)
+        if cached is not None:
+            return _from_payload(cached)
+        account = UserSelector.committed(user_id=user_id)
+        if account is None:
+            raise NotFoundError
+        account_cache.add(user_id, account.row_version, to_payload(account))
+        return account
+
+    @staticmethod
+    def committed(*, user_id: UUID) -> Account | None:
+        """Return the account as it stands in the database, past the cache."""
+        return _account(User.objects.filter(pk=user_id))
+
+    @staticmethod
+    def by_email(*, email: str) -> User | None:
+        return User.objects.filter(email=UserManager.normalize_email(email)).first()
+
+    @staticmethod
+    def email_exists(*, email: str) -> bool:
+        return User.objects.filter(email=UserManager.normalize_email(email)).exists()
+
+    @staticmethod
+    def list_active() -> list[User]:
+        return list(User.objects.active())
+
+    @staticmethod
+    def listing() -> QuerySet[User]:
+        """Return all accounts, newest first, for a filter and the paginator."""
+        return User.objects.order_by("-created_at", "-id")
+
+
+class SessionSelector:
+    @staticmethod
+    def account_of(*, session_id: UUID, user_id: UUID) -> tuple[Session, Account] | None:
+        """Return a session with its account, in one query."""
+        rows = Session.objects.filter(pk=session_id, user_id=user_id).select_related("user")
+        session = rows.defer("user__phone", "user__password").annotate(
+            phone_ciphertext=Ciphertext("user__phone")
+        ).first()
+        if session is None:
+            return None
+        fields = {name: getattr(session.user, name) for name in _ACCOUNT_FIELDS}
+        return session, Account(phone_ciphertext=session.phone_ciphertext, **fields)
+
+    @staticmethod
+    def token(*, token_id: UUID) -> RefreshToken | None:
+        return RefreshToken.objects.filter(pk=token_id).first()
+
+
+def to_payload(account: Account) -> dict[str, Any]:
+    """Return what the cache holds of an account: nothing that must not be read there."""
+    payload: dict[str, Any] = {}
+    for name in (*_ACCOUNT_FIELDS, "phone_ciphertext"):
+        value = getattr(account, name)
+        payload[name] = str(value) if isinstance(value, UUID) else value
+        if isinstance(value, datetime):
+            payload[name] = value.isoformat()
+    return payload
+
+
+def _from_payload(payload: Mapping[str, Any]) -> Account:
+    values = dict(payload)
+    values["id"] = UUID(values["id"])
+    for name in ("email_verified_at", "created_at", "updated_at"):
+        values[name] = datetime.fromisoformat(values[name]) if values[name] else None
+    return Account(**values)
+
+
+def _account(rows: QuerySet[User]) -> Account | None:
+    row = rows.annotate(phone_ciphertext=Ciphertext("phone")).values(*_ACCOUNT_FIELDS, "phone_ciphertext").first()
+    return Account(**row) if row else None

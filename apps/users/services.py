@@ -1,0 +1,361 @@
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.common.enums import Role
+from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError, NotFoundError
+from apps.common.types import Actor
+from apps.users.exceptions import (
+    EmailTakenError,
+    LastAdminError,
+    OwnAccountError,
+    SessionRevokedError,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenReusedError,
+    WrongCredentialsError,
+)
+from apps.users.managers import UserManager
+from apps.users.models import RefreshToken, Session, User
+from apps.users.selectors import SessionSelector, UserSelector
+from apps.users.types import Account, Credentials
+from infrastructure import tokens
+from infrastructure.queue import outbox
+from infrastructure.tokens import TokenClaims, TokenPair, TokenService
+
+# A client that lost the answer to its refresh may ask once more within this time (RFC 9700, section 4.14.2).
+REUSE_GRACE: Final = timedelta(seconds=10)
+PURGE_BATCH: Final = 1_000
+
+log = structlog.get_logger("layerline.users")
+
+
+class UserService:
+    @staticmethod
+    def register(*, email: str, name: str, password: str, phone: str | None = None) -> Account:
+        """Open an account and send its welcome mail once it is committed.
+
+        Raises:
+            InvalidInputError: If the password breaks a rule.
+            EmailTakenError: If an account has the address, also when both are made at the same time.
+        """
+        user = User(email=UserManager.normalize_email(email), name=name, phone=phone)
+        _require_good_password(password, user)
+        # Hashed for taken addresses as well, so that time does not tell which those are; and outside of the
+        # transaction, since it costs a hundred times as much as the insert.
+        user.password = make_password(password)
+        try:
+            with transaction.atomic():
+                user.save(force_insert=True)
+                outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
+        except IntegrityError as error:
+            if UserSelector.email_exists(email=email):
+                raise EmailTakenError from error
+            raise
+        return UserSelector.by_id(user_id=user.pk)
+
+    @staticmethod
+    def login(*, email: str, password: str) -> Credentials:
+        """Open a session for whoever knows the password.
+
+        Raises:
+            WrongCredentialsError: If the address is unknown, the password wrong or the account inactive; all three
+                cost one password hash.
+        """
+        user = UserSelector.by_email(email=email)
+        if user is None:
+            make_password(password)
+            raise WrongCredentialsError
+        if not user.check_password(password) or not user.is_active:
+            raise WrongCredentialsError
+        return SessionService.open(user_id=user.pk, password_hash=user.password)
+
+    @staticmethod
+    def update(*, actor: Actor, user_id: UUID, changes: Mapping[str, Any]) -> Account:
+        """Change an account's name, phone, role or access to the admin site.
+
+        Raises:
+            NotFoundError: If there is no such account.
+            ForbiddenError: If the role or that access is to change and the actor is no admin.
+            LastAdminError: If this would leave no active admin.
+        """
+        with transaction.atomic():
+            admins = _lock_active_admins() if "role" in changes else []
+            user = _lock_user(user_id)
+            if "role" in changes and changes["role"] != user.role:
+                _require_admin(actor)
+                _change_role(user, Role(changes["role"]), admins)
+            if changes.get("is_staff", user.is_staff) != user.is_staff:
+                _require_admin(actor)
+                user.is_staff = changes["is_staff"]
+            user.name = changes.get("name", user.name)
+            user.phone = changes.get("phone", user.phone)
+            user.save(update_fields=["name", "phone", "role", "is_staff", "is_superuser", "updated_at"])
+        return UserSelector.by_id(user_id=user_id)
+
+    @staticmethod
+    def deactivate(*, actor: Actor, user_id: UUID) -> None:
+        """Close an account at once and everywhere: its sessions end and its tokens die.
+
+        Raises:
+            NotFoundError: If there is no such account.
+            OwnAccountError: If it is the actor's own.
+            LastAdminError: If it is the last active admin's.
+        """
+        if actor.id == user_id:
+            raise OwnAccountError
+        with transaction.atomic():
+            admins = _lock_active_admins()
+            user = _lock_user(user_id)
+            if not user.is_active:
+                return
+            _require_another_admin(user, admins)
+            user.is_active = False
+            _end_all_sessions(user)
+            user.save(update_fields=["is_active", "token_version", "updated_at"])
+        log.info("account_deactivated", account_id=str(user_id), by=str(actor.id))
+
+    @staticmethod
+    def reactivate(*, actor: Actor, user_id: UUID) -> None:
+        """Open a closed account again. Its old tokens stay dead.
+
+        Raises:
+            NotFoundError: If there is no such account.
+        """
+        with transaction.atomic():
+            user = _lock_user(user_id)
+            if user.is_active:
+                return
+            user.is_active = True
+            user.save(update_fields=["is_active", "updated_at"])
+        log.info("account_reactivated", account_id=str(user_id), by=str(actor.id))
+
+
+class SessionService:
+    @staticmethod
+    def open(*, user_id: UUID, password_hash: str) -> Credentials:
+        """Begin a session for a user whose password was just verified.
+
+        Raises:
+            WrongCredentialsError: If the account was closed or its password changed since then.
+        """
+        with transaction.atomic():
+            user = User.objects.select_for_update().filter(pk=user_id).first()
+            if user is None or not user.is_active or user.password != password_hash:
+                raise WrongCredentialsError
+            session = Session.objects.create(user=user, expires_at=timezone.now() + settings.SESSION_LIFETIME)
+            pair = _issue(user, session)
+            _store(pair.refresh_claims, session)
+        return _credentials(pair)
+
+    @staticmethod
+    def resume(*, access: str) -> Account:
+        """Return the account that an access token speaks for.
+
+        Raises:
+            TokenExpiredError, TokenInvalidError: If the token is not good.
+            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+        """
+        claims = _decode(access, "access")
+        found = SessionSelector.account_of(session_id=claims.session_id, user_id=claims.subject)
+        if found is None:
+            raise SessionRevokedError
+        session, account = found
+        if not _is_open(session) or not account.is_active or account.token_version != claims.version:
+            raise SessionRevokedError
+        return account
+
+    @staticmethod
+    def refresh(*, token: str) -> Credentials:
+        """Trade a refresh token for a new pair; the old one is used up.
+
+        Within REUSE_GRACE the direct predecessor of a still unused newest token gets that same token again: the
+        answer to the first try may have been lost on its way. Any other reuse means that two hold the token, and
+        ends the session (RFC 9700, section 4.14.2).
+
+        Raises:
+            TokenExpiredError, TokenInvalidError: If the token is not good.
+            TokenReusedError: If it was used before.
+            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+        """
+        claims = _decode(token, "refresh")
+        credentials = _rotate(claims)
+        if credentials is None:
+            log.warning("refresh_token_reused", account_id=str(claims.subject), session_id=str(claims.session_id))
+            raise TokenReusedError
+        return credentials
+
+    @staticmethod
+    def logout(*, token: str) -> None:
+        """End the session that a refresh token belongs to. A token that is not good has no session to end."""
+        try:
+            claims = _decode(token, "refresh")
+        except (TokenExpiredError, TokenInvalidError):
+            return
+        Session.objects.filter(pk=claims.session_id, user_id=claims.subject, ended_at=None).update(
+            ended_at=timezone.now()
+        )
+
+    @staticmethod
+    def logout_all(*, user_id: UUID) -> None:
+        """End every session of a user.
+
+        Raises:
+            NotFoundError: If there is no such account.
+        """
+        with transaction.atomic():
+            user = _lock_user(user_id)
+            _end_all_sessions(user)
+            user.save(update_fields=["token_version", "updated_at"])
+
+    @staticmethod
+    def purge_expired() -> int:
+        """Delete the sessions and tokens that are over by their date, in batches, and return how many rows went."""
+        now = timezone.now()
+        return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
+
+
+def _require_good_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise InvalidInputError(
+            [FieldError("password", problem.code or "invalid", problem.messages[0]) for problem in error.error_list]
+        ) from None
+
+
+def _require_admin(actor: Actor) -> None:
+    if actor.role != Role.ADMIN:
+        raise ForbiddenError
+
+
+def _lock_user(user_id: UUID) -> User:
+    user = User.objects.select_for_update().filter(pk=user_id).first()
+    if user is None:
+        raise NotFoundError
+    return user
+
+
+def _lock_active_admins() -> list[User]:
+    """Lock all active admins, in key order: two admins who remove each other at once must see one another."""
+    return list(User.objects.active().by_role(Role.ADMIN).order_by("pk").select_for_update())
+
+
+def _require_another_admin(user: User, admins: list[User]) -> None:
+    if user.role == Role.ADMIN and user.is_active and not any(admin.pk != user.pk for admin in admins):
+        raise LastAdminError
+
+
+def _change_role(user: User, role: Role, admins: list[User]) -> None:
+    _require_another_admin(user, admins)
+    if user.role == Role.ADMIN:
+        user.is_staff = user.is_superuser = False
+    user.role = role
+
+
+def _end_all_sessions(user: User) -> None:
+    """End them and raise the version, which also refuses tokens of sessions that are being opened meanwhile."""
+    user.token_version += 1
+    user.sessions.filter(ended_at=None).update(ended_at=timezone.now())
+
+
+def _is_open(session: Session) -> bool:
+    return session.ended_at is None and session.expires_at > timezone.now()
+
+
+def _decode(token: str, kind: tokens.TokenType) -> TokenClaims:
+    try:
+        return TokenService.decode(token, expected_type=kind)
+    except tokens.TokenExpiredError as error:
+        raise TokenExpiredError from error
+    except tokens.TokenError as error:
+        raise TokenInvalidError from error
+
+
+@transaction.atomic(durable=True)
+def _rotate(claims: TokenClaims) -> Credentials | None:
+    """Return the next pair, or None after ending the session because the token was used before."""
+    session = Session.objects.select_for_update().select_related("user").filter(
+        pk=claims.session_id, user_id=claims.subject
+    ).first()
+    if session is None or not _is_open(session):
+        raise SessionRevokedError
+    user = session.user
+    if not user.is_active or user.token_version != claims.version:
+        raise SessionRevokedError
+    token = RefreshToken.objects.select_related("successor").filter(pk=claims.token_id, session=session).first()
+    if token is None:
+        raise TokenInvalidError
+    now = timezone.now()
+    if token.used_at is None:
+        pair = _issue(user, session)
+        token.successor = _store(pair.refresh_claims, session)
+        token.used_at = now
+        token.save(update_fields=["successor", "used_at"])
+        return _credentials(pair)
+    if token.successor and token.successor.used_at is None and now - token.used_at <= REUSE_GRACE:
+        return _same_again(user, session, token.successor)
+    session.ended_at = now
+    session.save(update_fields=["ended_at", "updated_at"])
+    return None
+
+
+def _issue(user: User, session: Session) -> TokenPair:
+    return TokenService.generate_pair(
+        user_id=user.pk,
+        role=user.role,
+        version=user.token_version,
+        session_id=session.pk,
+        refresh_expires_at=session.expires_at,
+    )
+
+
+def _same_again(user: User, session: Session, token: RefreshToken) -> Credentials:
+    claims = TokenClaims(
+        subject=user.pk,
+        session_id=session.pk,
+        token_id=token.pk,
+        token_type="refresh",  # noqa: S106  # the kind of token, not one
+        version=token.version,
+        role=None,
+        issued_at=token.issued_at,
+        expires_at=token.expires_at,
+        key_id=token.key_id,
+    )
+    try:
+        refresh = TokenService.refresh(claims=claims)
+    except tokens.TokenError as error:
+        raise TokenInvalidError from error
+    access = TokenService.access(user_id=user.pk, role=user.role, version=user.token_version, session_id=session.pk)
+    return Credentials(access=access, refresh=refresh, expires_in=int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()))
+
+
+def _store(claims: TokenClaims, session: Session) -> RefreshToken:
+    return RefreshToken.objects.create(
+        id=claims.token_id,
+        session=session,
+        key_id=claims.key_id,
+        version=claims.version,
+        issued_at=claims.issued_at,
+        expires_at=claims.expires_at,
+    )
+
+
+def _credentials(pair: TokenPair) -> Credentials:
+    return Credentials(access=pair.access, refresh=pair.refresh, expires_in=pair.expires_in)
+
+
+def _delete_in_batches(model: type[RefreshToken | Session], **expired: datetime) -> int:
+    deleted = 0
+    while keys := list(model.objects.filter(**expired).values_list("pk", flat=True)[:PURGE_BATCH]):
+        deleted += model.objects.filter(pk__in=keys).delete()[0]
+    return deleted

@@ -1,0 +1,39 @@
+from typing import Any
+
+import factory
+from django.contrib.auth.hashers import make_password
+
+from apps.common.enums import Role
+from apps.users.models import User
+
+PASSWORD = "correct horse battery staple"
+
+
+class UserFactory(factory.django.DjangoModelFactory[User]):
+    """An ordinary account whose password is PASSWORD."""
+
+    class Meta:
+        model = User
+
+    email = factory.Sequence(lambda number: f"user{number}@example.com")
+    name = factory.Faker("name")
+    password = factory.LazyFunction(lambda: make_password(PASSWORD))
+
+
+class ModeratorFactory(UserFactory):
+    role = Role.MODERATOR
+
+
+class AdminFactory(UserFactory):
+    """An admin over the API, who may use the admin site as well."""
+
+    role = Role.ADMIN
+    is_staff = True
+    is_superuser = True
+
+
+FACTORIES: dict[Role, type[UserFactory]] = {
+    Role.USER: UserFactory,
+    Role.MODERATOR: ModeratorFactory,
+    Role.ADMIN: AdminFactory,
+}

@@ -1,0 +1,57 @@
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final
+from uuid import UUID
+
+from infrastructure import crypto
+
+# What the key of the column is derived for: EncryptedCharField.purpose.
+PHONE_PURPOSE: Final = "users.phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user as it stands, read-only: what reading hands out, from the cache as from the database.
+
+    It holds the phone as ciphertext, so that no copy of it tells the number.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    phone_ciphertext: str | None
+    role: str
+    is_active: bool
+    is_staff: bool
+    email_verified_at: datetime | None
+    avatar: str
+    token_version: int
+    row_version: int
+    created_at: datetime
+    updated_at: datetime
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+
+    @property
+    def phone(self) -> str | None:
+        """The number in clear text.
+
+        Raises:
+            DecryptionError: If no configured key fits.
+        """
+        return crypto.decrypt(self.phone_ciphertext, purpose=PHONE_PURPOSE) if self.phone_ciphertext else None
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client receives when it signs in or refreshes."""
+
+    access: str
+    refresh: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105  # the scheme's name, RFC 6750

@@ -1,0 +1,21 @@
+from django.urls import path
+
+from apps.users.views import AuthViewSet, LogoutAllViewSet, MeViewSet, UserViewSet
+
+urlpatterns = [
+    path("auth/register/", AuthViewSet.as_view({"post": "register"}), name="auth-register"),
+    path("auth/login/", AuthViewSet.as_view({"post": "login"}), name="auth-login"),
+    path("auth/refresh/", AuthViewSet.as_view({"post": "refresh"}), name="auth-refresh"),
+    path("auth/logout/", AuthViewSet.as_view({"post": "logout"}), name="auth-logout"),
+    path("auth/logout-all/", LogoutAllViewSet.as_view({"post": "create"}), name="auth-logout-all"),
+    path("auth/me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="auth-me"),
+    path("users/", UserViewSet.as_view({"get": "list"}), name="users"),
+    path(
+        "users/<uuid:user_id>/",
+        UserViewSet.as_view(
+            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"},
+        ),
+        name="user",
+    ),
+    path("users/<uuid:user_id>/reactivate/", UserViewSet.as_view({"post": "reactivate"}), name="user-reactivate"),
+]

@@ -1,0 +1,24 @@
+"""Every address of the project."""
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+from apps.common.urls import health_urlpatterns
+from apps.common.views import unknown_path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("apps.users.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/redoc/", SpectacularRedocView.as_view(), name="redoc"),
+    path("api/", include("apps.common.urls")),
+    # Last below /api/, so that an unknown path is a problem document in every environment.
+    re_path(r"^api/", unknown_path),
+    path("health/", include(health_urlpatterns)),
+    path("admin/", admin.site.urls),
+]
+
+if apps.is_installed("layerline.devpages"):
+    urlpatterns.append(path("", include("layerline.devpages.urls")))

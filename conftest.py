@@ -1,0 +1,58 @@
+"""Fixtures that every test may ask for."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from apps.common.enums import Role
+from apps.users.models import User
+from apps.users.services import UserService
+from apps.users.tests.factories import FACTORIES, PASSWORD
+from infrastructure import redis
+
+
+class AuthenticatedClient(APIClient):
+    """A client that sends the access token of `user` with each request."""
+
+    user: User
+    access: str
+    refresh: str
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client without credentials."""
+    return APIClient()
+
+
+@pytest.fixture
+def auth_api(db: None) -> Callable[[Role | User], AuthenticatedClient]:
+    """A function that gives a client which is signed in, as a new user of a role or as a given user."""
+
+    def sign_in(who: Role | User = Role.USER) -> AuthenticatedClient:
+        client = AuthenticatedClient()
+        client.user = who if isinstance(who, User) else FACTORIES[who]()
+        credentials = UserService.login(email=client.user.email, password=PASSWORD)
+        client.access, client.refresh = credentials.access, credentials.refresh
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {client.access}")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def admin_api(auth_api: Callable[[Role | User], AuthenticatedClient]) -> AuthenticatedClient:
+    """A client that is signed in as an admin."""
+    return auth_api(Role.ADMIN)
+
+
+@pytest.fixture(autouse=True)
+def _clean_redis() -> Iterator[None]:
+    """Take away what a test left under this process's prefix."""
+    yield
+    names = list(redis.client().scan_iter(match=f"{redis.key()}*", count=1_000))
+    if names:
+        redis.client().delete(*names)
+    cache.close()
