@@ -1,0 +1,18 @@
+from datetime import timedelta
+
+from django.db import migrations
+
+from infrastructure.queue.schedule import seed_periodic
+
+
+def seed(apps, schema_editor):
+    seed_periodic(apps, name="Relay the outbox", task="queue.relay_outbox", every=timedelta(seconds=5))
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("queue", "0001_initial"),
+        ("django_celery_beat", "0019_alter_periodictasks_options"),
+    ]
+
+    operations = [migrations.RunPython(seed, migrations.RunPython.noop)]

@@ -1,0 +1,161 @@
+import re
+from datetime import datetime, timedelta
+from secrets import SystemRandom
+from typing import Final, Self
+
+from django.db import models
+from django.db.models.functions import Now
+from uuid6 import uuid7
+
+# What is published and not done after this time is taken for lost: longer than the broker needs to return the work of
+# a worker that died (visibility timeout, then the next sweep), so that a job that merely waits is seldom sent twice.
+LOST_AFTER: Final = timedelta(seconds=180)
+FIRST_DELAY: Final = timedelta(seconds=60)
+LONGEST_DELAY: Final = timedelta(hours=1)
+GIVE_UP_AFTER: Final = timedelta(hours=24)
+# A job whose process dies comes back at once; one that kills every process must not come back at once for ever.
+IMMEDIATE_ATTEMPTS: Final = 3
+# Jobs that failed together must not come back together.
+JITTER: Final = (0.9, 1.1)
+REQUEST_ID_LENGTH: Final = 128
+ERROR_LENGTH: Final = 300
+
+_ADDRESS: Final = re.compile(r"\S+@\S+")
+_random: Final = SystemRandom()
+
+
+class OutboxState(models.TextChoices):
+    PENDING = "pending"
+    PUBLISHED = "published"
+    DONE = "done"
+    DEAD = "dead"
+
+
+_UNFINISHED: Final = (OutboxState.PENDING, OutboxState.PUBLISHED)
+
+
+class OutboxQuerySet(models.QuerySet["OutboxRow"]):
+    """Selections by time use the database's clock, the one that wrote the times: a host's own may be behind it."""
+
+    def waiting(self) -> Self:
+        """Rows that the broker does not have and whose time has come."""
+        return self.filter(state=OutboxState.PENDING, next_attempt_at__lte=Now())
+
+    def lost(self) -> Self:
+        """Rows that the broker was given and that nobody finished in time."""
+        return self.filter(state=OutboxState.PUBLISHED, published_at__lte=Now() - LOST_AFTER)
+
+    def runnable(self) -> Self:
+        """Rows that a worker may run: a message that outlived its row's failure must not cut the pause short."""
+        return self.filter(state=OutboxState.PUBLISHED) | self.waiting()
+
+    def in_order(self) -> Self:
+        """Leave out every row whose order key still has an earlier unfinished one."""
+        earlier = (
+            OutboxRow.objects.filter(order_key=models.OuterRef("order_key"), state__in=_UNFINISHED)
+            .filter(
+                models.Q(created_at__lt=models.OuterRef("created_at"))
+                | models.Q(created_at=models.OuterRef("created_at"), id__lt=models.OuterRef("id"))
+            )
+            .values("id")
+        )
+        return self.filter(~models.Exists(earlier))
+
+
+class OutboxRow(models.Model):
+    """One piece of work, recorded in the transaction that wanted it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200)
+    payload = models.JSONField()
+    order_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  # NULL equals no other key
+    # A periodic firing is one row however many schedulers tick: unique by name and due time.
+    due_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=16, choices=OutboxState.choices, default=OutboxState.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    # Set while an attempt has no outcome: if it still is when the next one begins, a process died over the job.
+    started_at = models.DateTimeField(null=True, blank=True)
+    next_attempt_at = models.DateTimeField(db_default=Now())
+    first_failed_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=ERROR_LENGTH, blank=True, default="")
+    # The database's clock, because the order within a key is told by it.
+    created_at = models.DateTimeField(db_default=Now())
+    request_id = models.CharField(max_length=REQUEST_ID_LENGTH, blank=True, default="")
+    user_id = models.UUIDField(null=True, blank=True)
+
+    objects = OutboxQuerySet.as_manager()
+
+    class Meta:
+        db_table = "outbox"
+        verbose_name = "outbox row"
+        constraints = [
+            models.CheckConstraint(name="outbox_state_known", condition=models.Q(state__in=OutboxState.values)),
+            models.CheckConstraint(
+                name="outbox_done_at_when_done",
+                condition=models.Q(state=OutboxState.DONE, done_at__isnull=False)
+                | (~models.Q(state=OutboxState.DONE) & models.Q(done_at__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                name="outbox_one_row_a_firing", fields=["name", "due_at"], condition=models.Q(due_at__isnull=False)
+            ),
+        ]
+        # Finished rows are nearly all of the table, and none of these indexes holds one.
+        indexes = [
+            models.Index(
+                name="outbox_waiting", fields=["next_attempt_at"], condition=models.Q(state=OutboxState.PENDING)
+            ),
+            models.Index(
+                name="outbox_in_flight", fields=["published_at"], condition=models.Q(state=OutboxState.PUBLISHED)
+            ),
+            models.Index(
+                name="outbox_order",
+                fields=["order_key", "created_at", "id"],
+                condition=models.Q(state__in=_UNFINISHED, order_key__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.id} ({self.state})"
+
+    def killed_too_many_processes(self) -> bool:
+        return self.started_at is not None and self.attempts >= IMMEDIATE_ATTEMPTS
+
+    def mark_started(self, now: datetime) -> None:
+        self.attempts += 1
+        self.started_at = now
+
+    def mark_done(self, now: datetime) -> None:
+        self.state = OutboxState.DONE
+        self.started_at = None
+        self.done_at = now
+        self.last_error = ""
+
+    def mark_failed(self, error: Exception, now: datetime) -> None:
+        """Set the next attempt: after 60 s, then twice as long each time up to an hour, and none after 24 hours."""
+        self.started_at = None
+        self.last_error = describe(error)
+        self.first_failed_at = self.first_failed_at or now
+        if now - self.first_failed_at >= GIVE_UP_AFTER:
+            self.state = OutboxState.DEAD
+            return
+        self.state = OutboxState.PENDING
+        self.next_attempt_at = now + _delay(self.attempts)
+
+
+def describe(error: Exception) -> str:
+    """Return the error's class and the first line of its message, without mail addresses.
+
+    PostgreSQL puts the values of a row into the lines below the first, and mail servers repeat the recipient.
+    """
+    first_line = str(error).strip().partition("\n")[0]
+    # NUL cannot be stored.
+    text = _ADDRESS.sub("<address>", first_line).replace("\x00", "")
+    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH]
+
+
+def _delay(attempts: int) -> timedelta:
+    # The exponent is capped first: 2**10 minutes is far beyond the hour, and a huge power would overflow.
+    growing = FIRST_DELAY * 2.0 ** min(attempts - 1, 10)
+    return min(growing, LONGEST_DELAY) * _random.uniform(*JITTER)

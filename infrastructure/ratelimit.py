@@ -1,0 +1,158 @@
+"""Limits counted atomically in Redis, and a stricter fall-back inside the process."""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Final
+
+from django.utils.crypto import salted_hmac
+
+from infrastructure.redis import RedisUnavailable, Script, key, unavailable_as
+
+# A process remembers this many subjects while Redis is away; the longest unseen is forgotten first.
+LOCAL_SUBJECTS: Final = 10_000
+# What remains of a limit in one process while Redis is away.
+LOCAL_SHARE: Final = 10
+
+# First every scope is looked at, then all are counted or none: a request that one scope refuses costs nothing in the
+# others. Returns whether it passed, then for each scope what is used and the milliseconds until its window ends.
+_HIT: Final = Script("""
+local answer = {1}
+for index, name in ipairs(KEYS) do
+  local used = tonumber(redis.call('GET', name) or '0')
+  if used >= tonumber(ARGV[2 * index - 1]) then answer[1] = 0 end
+end
+for index, name in ipairs(KEYS) do
+  local window = tonumber(ARGV[2 * index])
+  local used = tonumber(redis.call('GET', name) or '0')
+  local left = redis.call('PTTL', name)
+  if answer[1] == 1 then
+    used = redis.call('INCR', name)
+    if left < 0 then redis.call('PEXPIRE', name, window) end
+  end
+  if left < 0 then left = window end
+  answer[#answer + 1] = used
+  answer[#answer + 1] = left
+end
+return answer
+""")
+
+
+class RateLimiterUnavailable(RedisUnavailable):
+    """Nothing can be counted, for Redis is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many requests of a subject in a window, which begins at the subject's first request.
+
+    Args:
+        scope: The policy's name, as clients read it in the headers.
+        subject: Who is counted: an account, an address or both; stored only as a keyed hash.
+        count: Requests in a window.
+        window: Seconds.
+    """
+
+    scope: str
+    subject: str
+    count: int
+    window: int
+
+    @property
+    def counter(self) -> str:
+        """The counter's key; the window stands in it, so that a changed setting acts at once."""
+        subject = self.subject.encode(errors="surrogatepass")
+        digest = salted_hmac("infrastructure.ratelimit", subject, algorithm="sha256").hexdigest()
+        return key("limit", self.scope, str(self.window), digest[:32])
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is left of a limit, and the seconds until it is whole again."""
+
+    limit: Limit
+    remaining: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a request may pass; `retry_after` in seconds, 0 if it may."""
+
+    allowed: bool
+    retry_after: int
+    states: tuple[State, ...]
+
+
+def hit(limits: Sequence[Limit]) -> Verdict:
+    """Count a request against all limits, or against none if one of them refuses it.
+
+    Raises:
+        RateLimiterUnavailable: If Redis is away.
+    """
+    if not limits:
+        return _verdict((), allowed=True)
+    arguments = [number for limit in limits for number in (limit.count, limit.window * 1_000)]
+    with unavailable_as(RateLimiterUnavailable):
+        allowed, *numbers = _HIT([limit.counter for limit in limits], arguments)
+    states = tuple(
+        _state(limit, used, left / 1_000) for limit, used, left in zip(limits, numbers[::2], numbers[1::2], strict=True)
+    )
+    return _verdict(states, allowed=bool(allowed))
+
+
+# When each counter's window ends (monotonic seconds) and what is used of it, the longest unseen first.
+_local: OrderedDict[str, tuple[float, int]] = OrderedDict()
+_local_lock = Lock()
+
+
+def hit_local(limits: Sequence[Limit]) -> Verdict:
+    """Count a request in this process alone, against a tenth of each limit, for the time that Redis is away.
+
+    Only requests that pass make entries, so that one refused client cannot push the others out of the memory.
+    """
+    shares = [replace(limit, count=max(1, limit.count // LOCAL_SHARE)) for limit in limits]
+    now = time.monotonic()
+    with _local_lock:
+        windows = [_local_window(limit, now) for limit in shares]
+        allowed = all(used < limit.count for limit, (_, used) in zip(shares, windows, strict=True))
+        if allowed:
+            windows = [(end, used + 1) for end, used in windows]
+            _local.update(zip((limit.counter for limit in shares), windows, strict=True))
+            while len(_local) > LOCAL_SUBJECTS:
+                _local.popitem(last=False)
+    states = tuple(_state(limit, used, end - now) for limit, (end, used) in zip(shares, windows, strict=True))
+    return _verdict(states, allowed=allowed)
+
+
+def _local_window(limit: Limit, now: float) -> tuple[float, int]:
+    end, used = _local.get(limit.counter, (0.0, 0))
+    if end <= now:
+        return now + limit.window, 0
+    _local.move_to_end(limit.counter)
+    return end, used
+
+
+def _state(limit: Limit, used: int, seconds: float) -> State:
+    return State(limit=limit, remaining=max(0, limit.count - used), reset=max(1, math.ceil(seconds)))
+
+
+def _verdict(states: tuple[State, ...], *, allowed: bool) -> Verdict:
+    # After a refusal nothing was counted, so what is used up now is what refused.
+    retry_after = 0 if allowed else max(state.reset for state in states if not state.remaining)
+    return Verdict(allowed=allowed, retry_after=retry_after, states=states)
+
+
+def rate_limit_headers(verdict: Verdict) -> dict[str, str]:
+    """Return `RateLimit-Policy` and `RateLimit`, structured lists with one member for each limit.
+
+    Source: draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4.
+    """
+    if not verdict.states:
+        return {}
+    policies = (f'"{state.limit.scope}";q={state.limit.count};w={state.limit.window}' for state in verdict.states)
+    limits = (f'"{state.limit.scope}";r={state.remaining};t={state.reset}' for state in verdict.states)
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}

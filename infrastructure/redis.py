@@ -1,0 +1,74 @@
+"""One door to Redis: the pool, the time-outs and the prefix of the cache setting, and one error for "away"."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any
+
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis import Redis
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+)
+
+# Answers of a server that is there and cannot serve: a replica without its master, a full or broken disk.
+_REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "BUSY", "LOADING")
+
+
+class RedisUnavailable(Exception):  # noqa: N818  # named like the answer it becomes
+    """Redis cannot be reached, or cannot take a write."""
+
+
+def client() -> Redis:
+    """Return a client over the pool of the default cache; it opens no connection by itself."""
+    connection: Redis = get_redis_connection("default")
+    return connection
+
+
+def key(*parts: str) -> str:
+    """Return a key under the project's prefix."""
+    return ":".join((settings.REDIS_KEY_PREFIX, *parts))
+
+
+@contextmanager
+def unavailable_as(error: type[RedisUnavailable] = RedisUnavailable) -> Iterator[None]:
+    """Turn every way in which Redis is away into one error; programming errors pass as they are.
+
+    Raises:
+        RedisUnavailable: Or the given kind of it.
+    """
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError) as cause:
+        raise error(f"Redis is not available: {type(cause).__name__}.") from cause
+    except ResponseError as cause:
+        if str(cause).startswith(_REFUSALS):
+            raise error("Redis is not available: it refuses to serve.") from cause
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, which Redis runs atomically and in one round trip once it knows it."""
+
+    source: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The name Redis itself gives to a script; nothing is secured by it.
+        object.__setattr__(self, "digest", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+
+    def __call__(self, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run the script; a server that has forgotten it (a restart) is given the source again."""
+        connection = client()
+        try:
+            return connection.evalsha(self.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return connection.eval(self.source, len(keys), *keys, *arguments)

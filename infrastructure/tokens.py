@@ -1,0 +1,265 @@
+"""Signed access and refresh tokens (JSON Web Tokens, RFC 7519), strict about what is accepted."""
+
+import re
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+from uuid6 import uuid7
+
+type TokenType = Literal["access", "refresh"]
+
+ALGORITHM: Final = "HS256"
+# Clocks of several machines differ; expiry gets no such grace.
+LEEWAY: Final = timedelta(seconds=5)
+# A token of ours has some 500 characters; nothing longer is worth the work of decoding.
+MAX_LENGTH: Final = 4_096
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_CLAIMS: Final = ["iss", "aud", "sub", "sid", "type", "ver", "iat", "exp", "jti"]
+
+
+class TokenError(Exception):
+    """A token that opens nothing."""
+
+
+class TokenExpiredError(TokenError):
+    """A genuine token of the expected type whose time is over."""
+
+
+class TokenInvalidError(TokenError):
+    """Not a token of ours, or not of the expected type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenClaims:
+    """What a token says; times in UTC and whole seconds.
+
+    Args:
+        role: A hint for clients, in access tokens only; authority is read from the user.
+        version: The user's token version at signing.
+        key_id: Which key signed it.
+    """
+
+    subject: UUID
+    session_id: UUID
+    token_id: UUID
+    token_type: str
+    version: int
+    role: str | None
+    issued_at: datetime
+    expires_at: datetime
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What a login gives; `expires_in` are the seconds of the access token."""
+
+    access: str
+    refresh: str
+    expires_in: int
+    refresh_claims: TokenClaims
+
+
+class TokenService:
+    """Makes and reads tokens; knows no user, no session and no request."""
+
+    @staticmethod
+    def generate_pair(
+        *, user_id: UUID, role: str, version: int, session_id: UUID, refresh_expires_at: datetime | None = None
+    ) -> TokenPair:
+        """Return an access token and a refresh token of one session.
+
+        Args:
+            user_id: The subject of both.
+            role: The hint in the access token.
+            version: The user's token version.
+            session_id: The session they belong to.
+            refresh_expires_at: The end of the session, which no refresh token outlives.
+        """
+        issued_at = _now()
+        expires_at = issued_at + settings.REFRESH_TOKEN_LIFETIME
+        if refresh_expires_at is not None:
+            expires_at = min(expires_at, refresh_expires_at.astimezone(UTC).replace(microsecond=0))
+        claims = TokenClaims(
+            subject=user_id,
+            session_id=session_id,
+            token_id=uuid7(),
+            token_type="refresh",  # noqa: S106  # the kind of token, no secret
+            version=version,
+            role=None,
+            issued_at=issued_at,
+            expires_at=expires_at,
+            key_id=_keys().signing,
+        )
+        return TokenPair(
+            access=TokenService.access(user_id=user_id, role=role, version=version, session_id=session_id),
+            refresh=_encode(claims),
+            expires_in=int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
+            refresh_claims=claims,
+        )
+
+    @staticmethod
+    def access(*, user_id: UUID, role: str, version: int, session_id: UUID) -> str:
+        """Return a fresh access token of the session."""
+        issued_at = _now()
+        return _encode(
+            TokenClaims(
+                subject=user_id,
+                session_id=session_id,
+                token_id=uuid7(),
+                token_type="access",  # noqa: S106  # the kind of token, no secret
+                version=version,
+                role=role,
+                issued_at=issued_at,
+                expires_at=issued_at + settings.ACCESS_TOKEN_LIFETIME,
+                key_id=_keys().signing,
+            )
+        )
+
+    @staticmethod
+    def refresh(*, claims: TokenClaims) -> str:
+        """Return the very token that the claims were stored for, byte for byte, so that no table need hold it.
+
+        Raises:
+            TokenInvalidError: If its key is no longer configured.
+        """
+        return _encode(claims)
+
+    @staticmethod
+    def decode(token: str, *, expected_type: TokenType) -> TokenClaims:
+        """Return what a genuine, current token of the expected type says.
+
+        Raises:
+            TokenExpiredError: If only its time is wrong.
+            TokenInvalidError: If anything else is.
+        """
+        if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token):
+            raise TokenInvalidError("It does not have the shape of a token.")
+        try:
+            key_id, key = _key_of(jwt.get_unverified_header(token))
+            payload = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=settings.JWT_AUDIENCE,
+                issuer=settings.JWT_ISSUER,
+                leeway=LEEWAY,
+                # Expiry is looked at last, below: "expired" is said only of a token that is good otherwise.
+                options={"require": _CLAIMS, "strict_aud": True, "verify_exp": False},
+            )
+        except jwt.PyJWTError as cause:
+            raise TokenInvalidError(str(cause)) from cause
+        claims = _claims_of(payload, key_id=key_id, expected_type=expected_type)
+        if claims.expires_at <= datetime.now(UTC):
+            raise TokenExpiredError("Its time is over.")
+        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Every configured key by its id, and the id of the one that signs."""
+
+    by_id: dict[str, jwt.PyJWK]
+    signing: str
+
+
+def _keys() -> _Keys:
+    return _parsed(tuple((key["kid"], key["secret"], key["sign"]) for key in settings.JWT_KEYS))
+
+
+@lru_cache(maxsize=8)
+def _parsed(keys: tuple[tuple[str, str, bool], ...]) -> _Keys:
+    by_id = {key_id: _parse(secret) for key_id, secret, _ in keys}
+    return _Keys(by_id=by_id, signing=next(key_id for key_id, _, signs in keys if signs))
+
+
+def _parse(secret: str) -> jwt.PyJWK:
+    # A parsed key is bound to its algorithm, whatever a token's header asks for.
+    encoded = urlsafe_b64encode(secret.encode()).rstrip(b"=").decode("ascii")
+    return jwt.PyJWK.from_dict({"kty": "oct", "k": encoded, "alg": ALGORITHM})
+
+
+def _key_of(header: dict[str, Any]) -> tuple[str, jwt.PyJWK]:
+    # Nothing but these three: `jwk`, `jku`, `x5u` bring foreign keys, `crit` and `b64` change what is signed.
+    if header.keys() != {"alg", "kid", "typ"} or header["typ"] != "JWT":
+        raise TokenInvalidError("Its header is not one of ours.")
+    key_id = header["kid"]
+    if key_id not in (keys := _keys().by_id):
+        raise TokenInvalidError("Its key is unknown.")
+    return key_id, keys[key_id]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _encode(claims: TokenClaims) -> str:
+    if claims.key_id not in (keys := _keys().by_id):
+        raise TokenInvalidError("Its key is unknown.")
+    # The order is part of the token: re-signing must give the same bytes.
+    payload = {
+        "iss": settings.JWT_ISSUER,
+        "aud": settings.JWT_AUDIENCE,
+        "sub": str(claims.subject),
+        "sid": str(claims.session_id),
+        **({} if claims.role is None else {"role": claims.role}),
+        "type": claims.token_type,
+        "ver": claims.version,
+        "iat": int(claims.issued_at.timestamp()),
+        "exp": int(claims.expires_at.timestamp()),
+        "jti": str(claims.token_id),
+    }
+    return jwt.encode(payload, keys[claims.key_id], algorithm=ALGORITHM, headers={"kid": claims.key_id})
+
+
+def _claims_of(payload: dict[str, Any], *, key_id: str, expected_type: TokenType) -> TokenClaims:
+    if payload["type"] != expected_type:
+        raise TokenInvalidError(f"It is not of the type {expected_type}.")
+    return TokenClaims(
+        subject=_uuid(payload["sub"]),
+        session_id=_uuid(payload["sid"]),
+        token_id=_uuid(payload["jti"]),
+        token_type=expected_type,
+        version=_whole(payload["ver"]),
+        role=_role(payload, expected_type=expected_type),
+        issued_at=_moment(payload["iat"]),
+        expires_at=_moment(payload["exp"]),
+        key_id=key_id,
+    )
+
+
+def _uuid(value: Any) -> UUID:
+    try:
+        result = UUID(value)
+    except (AttributeError, TypeError, ValueError):
+        raise TokenInvalidError("One of its ids is not a UUID.") from None
+    if str(result) != value:
+        raise TokenInvalidError("One of its ids is not spelled as we spell it.")
+    return result
+
+
+def _whole(value: Any) -> int:
+    # A bool is an int to Python.
+    if type(value) is not int or value < 0:
+        raise TokenInvalidError("One of its numbers is not a whole number.")
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(_whole(value), UTC)
+    except (OverflowError, ValueError, OSError):
+        raise TokenInvalidError("One of its times is beyond the calendar.") from None
+
+
+def _role(payload: dict[str, Any], *, expected_type: TokenType) -> str | None:
+    role = payload.get("role")
+    if not isinstance(role, str if expected_type == "access" else type(None)):
+        raise TokenInvalidError("Its role does not go with its type.")
+    return role

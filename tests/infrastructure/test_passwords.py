@@ -1,0 +1,54 @@
+import pytest
+from django.contrib.auth.hashers import check_password, identify_hasher, make_password
+from pytest_django import Settings
+
+from infrastructure.passwords import Argon2idHasher
+
+
+@pytest.fixture(autouse=True)
+def _cheap(settings: Settings) -> None:
+    settings.ARGON2_TIME_COST = 2
+    settings.ARGON2_MEMORY_COST = 16
+    settings.ARGON2_PARALLELISM = 1
+
+
+def test_a_new_hash_is_argon2id_at_the_cost_of_the_settings() -> None:
+    assert make_password("correct horse").startswith("argon2$argon2id$v=19$m=16,t=2,p=1$")
+
+
+def test_the_hasher_of_the_project_is_the_first() -> None:
+    assert isinstance(identify_hasher(make_password("correct horse")), Argon2idHasher)
+
+
+@pytest.mark.parametrize("password", ["correct horse", " spaces stay ", "🔑" * 32, "x" * 200 + "y"])
+def test_only_the_same_password_verifies_to_its_last_character(password: str) -> None:
+    encoded = make_password(password)
+
+    assert check_password(password, encoded)
+    assert not check_password(password[:-1], encoded)
+    assert not check_password(password[:-1] + "z", encoded)
+    assert not check_password(password + " ", encoded)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("ARGON2_TIME_COST", 3), ("ARGON2_MEMORY_COST", 32), ("ARGON2_PARALLELISM", 2)]
+)
+def test_a_hash_of_another_cost_verifies_and_is_replaced(settings: Settings, setting: str, value: int) -> None:
+    encoded = make_password("correct horse")
+    assert not Argon2idHasher().must_update(encoded)
+    replacements: list[str] = []
+
+    setattr(settings, setting, value)
+
+    assert check_password("correct horse", encoded, setter=replacements.append)
+    assert replacements == ["correct horse"]
+
+
+def test_a_bcrypt_hash_verifies_and_is_replaced() -> None:
+    encoded = make_password("correct horse", hasher="bcrypt_sha256")
+    replacements: list[str] = []
+
+    assert not check_password("wrong horse", encoded, setter=replacements.append)
+    assert replacements == []
+    assert check_password("correct horse", encoded, setter=replacements.append)
+    assert replacements == ["correct horse"]
