@@ -1,0 +1,272 @@
+import platform
+import re
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import django
+import pytest
+from django.test import Client
+
+from layerline.devpages import mailbox
+from layerline.devpages.views import MAILS_SHOWN
+from tests.layerline.devpages.conftest import Send
+from tests.layerline.devpages.test_mailbox import MAIL_ID
+
+SCRIPT = "<script>alert(1)</script>"
+IMAGE = "\"'><img src=x onerror=alert(1)>"
+
+
+def page_of(client: Client, path: str) -> str:
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_start_page_tells_what_runs_and_where_to_go(pages: Client) -> None:
+    page = page_of(pages, "/")
+
+    assert f"Django {django.get_version()}, Python {platform.python_version()}" in page
+    assert "curl -X POST http://testserver/api/v1/auth/register/" in page
+    assert 'make manage ARGS="createsuperuser"' in unescape(page)
+    assert {
+        "/api/docs/",
+        "/api/redoc/",
+        "/api/schema/",
+        "/api/problems/",
+        "/admin/",
+        "/dev/mailbox/",
+        "/health/live/",
+        "/health/ready/",
+    } <= set(re.findall(r'href="([^"]+)"', page))
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/mailbox/"])
+def test_a_page_needs_nothing_from_elsewhere_and_no_inline_script(pages: Client, send: Send, path: str) -> None:
+    send()
+
+    page = page_of(pages, path)
+
+    assert re.findall(r"<script(?![^>]* src=\"/static/)[^>]*>", page) == []
+    assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*"', page) == []
+    assert re.findall(r"\s(?:style|on[a-z]+)=", page) == []
+
+
+def test_a_page_carries_the_policy_of_the_project_and_is_never_cached(pages: Client) -> None:
+    response = pages.get("/")
+
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_a_foreign_host_header_does_not_reach_the_command_to_copy(pages: Client) -> None:
+    assert pages.get("/", HTTP_HOST="evil.example; rm -rf").status_code == 400
+
+
+def test_an_empty_mailbox_says_so_and_offers_nothing_to_delete(pages: Client) -> None:
+    page = page_of(pages, "/dev/mailbox/")
+
+    assert "No mail yet." in page
+    assert "<form" not in page
+
+
+def test_the_mailbox_lists_the_newest_first(pages: Client, send: Send) -> None:
+    first = send(subject="Number one", to="one@example.com")
+    second = send(subject="Number two", to="two@example.com")
+
+    page = page_of(pages, "/dev/mailbox/")
+
+    assert re.findall(r'<a href="/dev/mailbox/([^"/]+)/">([^<]+)</a>\s*<span>([^<]+)</span>', page) == [
+        (second.id, "Number two", "two@example.com"),
+        (first.id, "Number one", "one@example.com"),
+    ]
+    assert "2 mails, newest first." in page
+    assert f'<time datetime="{second.stored_at.isoformat()}"' in page
+
+
+def test_a_full_mailbox_shows_the_latest_and_tells_how_many_there_are(pages: Client, mailbox_dir: Path) -> None:
+    mailbox_dir.mkdir(parents=True)
+    for number in range(MAILS_SHOWN + 1):
+        (mailbox_dir / f"{number:020d}-{number:016x}.eml").write_bytes(b"Subject: %d\n\n" % number)
+
+    page = page_of(pages, "/dev/mailbox/")
+
+    assert page.count("<li>") == MAILS_SHOWN
+    assert f"{MAILS_SHOWN + 1} mails, newest first. The latest {MAILS_SHOWN} are shown." in page
+
+
+def test_a_mail_with_html_shows_it_in_a_frame_without_rights(pages: Client, send: Send) -> None:
+    mail = send(html="<p>Hello</p>")
+
+    page = page_of(pages, f"/dev/mailbox/{mail.id}/")
+
+    [frame] = re.findall(r"<iframe[^>]*>", page)
+    assert f'src="/dev/mailbox/{mail.id}/html/"' in frame
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in frame
+    assert re.findall(r'<a href="[^"]*"( aria-current="page")?>(HTML|Text|Source)</a>', page) == [
+        (' aria-current="page"', "HTML"),
+        ("", "Text"),
+        ("", "Source"),
+    ]
+
+
+def test_a_mail_without_html_opens_at_its_text(pages: Client, send: Send) -> None:
+    page = page_of(pages, f"/dev/mailbox/{send(text='Only text').id}/")
+
+    assert "Only text" in page
+    assert "<iframe" not in page
+    assert ">HTML</a>" not in page
+
+
+def test_a_mail_without_text_says_so(pages: Client, mailbox_dir: Path) -> None:
+    mailbox_dir.mkdir(parents=True)
+    (mailbox_dir / f"{MAIL_ID}.eml").write_bytes(b"Content-Type: text/html\n\n<p>Hello</p>")
+
+    assert "This mail has no text part." in page_of(pages, f"/dev/mailbox/{MAIL_ID}/text/")
+
+
+def test_links_in_the_text_of_a_mail_can_be_followed(pages: Client, send: Send) -> None:
+    mail = send(text="Confirm: http://localhost:3000/verify?token=a.b-c&next=/ within a day")
+
+    page = page_of(pages, f"/dev/mailbox/{mail.id}/text/")
+
+    [href] = re.findall(r'href="(http://localhost:3000[^"]*)"', page)
+    assert parse_qs(urlsplit(unescape(href)).query) == {"token": ["a.b-c"], "next": ["/"]}
+
+
+def test_the_source_is_the_file(pages: Client, send: Send) -> None:
+    mail = send(subject="Sourced")
+
+    page = page_of(pages, f"/dev/mailbox/{mail.id}/source/")
+
+    assert unescape(page).count(mail.source) == 1
+    assert "Subject: Sourced" in page
+
+
+def test_the_html_of_a_mail_is_locked_into_an_origin_of_its_own(pages: Client, send: Send) -> None:
+    mail = send(html=f"<p>Hello{SCRIPT}</p>")
+
+    response = pages.get(f"/dev/mailbox/{mail.id}/html/")
+
+    policy = dict(part.strip().partition(" ")[::2] for part in response.headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "sandbox": "allow-popups allow-popups-to-escape-sandbox",
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'self'",
+    }
+    assert response.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.content.decode().endswith(f'<base target="_blank"><p>Hello{SCRIPT}</p>')
+
+
+@pytest.mark.parametrize("tab", ["", "text/", "source/"])
+@pytest.mark.parametrize("attack", [SCRIPT, IMAGE, "{{ settings.SECRET_KEY }}{% now 'Y' %}"])
+def test_nothing_of_a_mail_becomes_part_of_the_page(pages: Client, send: Send, tab: str, attack: str) -> None:
+    mail = send(subject=attack, sender=f'"{attack}" <a@example.com>', text=attack, html=attack)
+
+    for path in ("/dev/mailbox/", f"/dev/mailbox/{mail.id}/{tab}"):
+        page = page_of(pages, path)
+        assert "<script>" not in page
+        assert "<img" not in page
+        assert attack in unescape(page)
+
+
+@pytest.mark.parametrize(
+    "text", ["javascript:alert(1)", "data:text/html,<b>x", 'http://a.example/"onmouseover="alert(1)']
+)
+def test_no_link_of_a_mail_runs_a_script(pages: Client, send: Send, text: str) -> None:
+    page = page_of(pages, f"/dev/mailbox/{send(text=text).id}/text/")
+
+    assert re.findall(r'href="(?:javascript|data):', page) == []
+    assert re.findall(r"<[^>]* onmouseover=", page) == []
+
+
+@pytest.mark.parametrize(
+    "mail_id",
+    [
+        "../../secret",
+        "..%2f..%2fsecret",
+        "%2e%2e%2fsecret",
+        "..%5csecret",
+        "secret",
+        "secret%00",
+        f"{MAIL_ID}%2f..%2fsecret",
+        f"{MAIL_ID}%0a",
+        f"{MAIL_ID}.eml",
+        MAIL_ID.upper(),
+        MAIL_ID.replace("0", "\u0660"),
+        MAIL_ID,
+    ],
+)
+@pytest.mark.parametrize("tab", ["", "text/", "source/", "html/"])
+def test_an_id_that_names_no_mail_is_not_found(pages: Client, mailbox_dir: Path, mail_id: str, tab: str) -> None:
+    mailbox_dir.mkdir(parents=True)
+    (mailbox_dir.parent / "secret.eml").write_text("Subject: secret\n\nsecret")
+    (mailbox_dir / "secret.eml").write_text("Subject: secret\n\nsecret")
+
+    response = pages.get(f"/dev/mailbox/{mail_id}/{tab}")
+
+    assert response.status_code == 404
+    assert b"Subject: secret" not in response.content
+
+
+def test_a_file_that_cannot_be_read_is_listed_and_has_a_page(pages: Client, mailbox_dir: Path) -> None:
+    (mailbox_dir / f"{MAIL_ID}.eml").mkdir(parents=True)
+
+    assert "This file cannot be read: Is a directory" in page_of(pages, "/dev/mailbox/")
+    for tab in ("", "text/", "source/", "html/"):
+        assert pages.get(f"/dev/mailbox/{MAIL_ID}/{tab}").status_code == 200
+
+
+def test_one_mail_or_all_are_deleted_by_the_forms_of_the_pages(pages: Client, send: Send) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    first, second, third = send(), send(), send()
+
+    for path, action, left in (
+        (f"/dev/mailbox/{second.id}/", f"/dev/mailbox/{second.id}/delete/", [third.id, first.id]),
+        ("/dev/mailbox/", "/dev/mailbox/delete/", []),
+    ):
+        page = page_of(strict, path)
+        assert f'<form method="post" action="{action}">' in page
+        [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        response = strict.post(action, {"csrfmiddlewaretoken": token})
+        assert (response.status_code, response.headers["Location"]) == (302, "/dev/mailbox/")
+        assert [mail.id for mail in mailbox.latest(10)] == left
+
+
+def test_nothing_is_deleted_without_the_token_of_the_page(pages: Client, send: Send) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    mail = send()
+
+    for action in (f"/dev/mailbox/{mail.id}/delete/", "/dev/mailbox/delete/"):
+        assert strict.post(action).status_code == 403
+
+    assert mailbox.read(mail.id) == mail
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "delete", "options"])
+def test_nothing_is_deleted_by_another_method_than_post(pages: Client, send: Send, method: str) -> None:
+    mail = send()
+
+    for action in (f"/dev/mailbox/{mail.id}/delete/", "/dev/mailbox/delete/"):
+        assert getattr(pages, method)(action).status_code == 405
+
+    assert mailbox.read(mail.id) == mail
+
+
+def test_a_page_answers_to_reading_only(pages: Client, send: Send) -> None:
+    mail = send(html="<p>Hello</p>")
+
+    for path in ("/", "/dev/services/", "/dev/mailbox/", *(f"/dev/mailbox/{mail.id}/{t}" for t in ("", "html/"))):
+        assert pages.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/services/", "/dev/mailbox/", f"/dev/mailbox/{MAIL_ID}/"])
+def test_the_pages_are_not_there_unless_the_app_is_installed(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
