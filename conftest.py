@@ -28,12 +28,12 @@ def api() -> APIClient:
 
 
 @pytest.fixture
-def auth_api(db: None) -> Callable[[Role | User], AuthenticatedClient]:
+def auth_api(db: None) -> Callable[[Role | User], AuthenticatedClient]:  # noqa: ARG001  # asked for by name
     """A function that gives a client which is signed in, as a new user of a role or as a given user."""
 
     def sign_in(who: Role | User = Role.USER) -> AuthenticatedClient:
         client = AuthenticatedClient()
-        client.user = who if isinstance(who, User) else FACTORIES[who]()
+        client.user = who if isinstance(who, User) else FACTORIES[who].create()
         credentials = UserService.login(email=client.user.email, password=PASSWORD)
         client.access, client.refresh = credentials.access, credentials.refresh
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {client.access}")

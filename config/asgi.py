@@ -3,6 +3,8 @@
 import os
 
 from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -14,7 +16,8 @@ from apps.common.consumers import UnknownSocketConsumer  # noqa: E402  # see abo
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        # In production the proxy serves static files.
+        "http": ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application,
         "websocket": UnknownSocketConsumer.as_asgi(),
     }
 )

@@ -130,7 +130,9 @@ def url(name: str, schemes: Sequence[str], default: Any = REQUIRED) -> str:
 def database(name: str) -> dict[str, Any]:
     """Return Django's settings for the PostgreSQL server that the variable names."""
     address = url(name, ("postgres", "postgresql"))
-    return _read(name, REQUIRED, lambda _: dict(environ.Env.db_url_config(address)), "the address of a PostgreSQL database")
+    return _read(
+        name, REQUIRED, lambda _: dict(environ.Env.db_url_config(address)), "the address of a PostgreSQL database"
+    )
 
 
 def email(name: str, default: Any = REQUIRED) -> dict[str, Any]:

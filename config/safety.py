@@ -9,7 +9,11 @@ from config import env
 
 EMBEDDED_USER: Final = "layerline_dev"
 _SECRET_KEY_LENGTH: Final = 50
-_PLACEHOLDER: Final = re.compile(r"change.?me|placeholder|example|insecure|local.?only|test.?only|your.?secret|xxx", re.I)
+_PLACEHOLDER: Final = re.compile(
+    r"change.?me|placeholder|example|insecure|local.?only|test.?only|your.?secret|xxx", re.IGNORECASE
+)
+# A secret of fewer is a pattern somebody typed.
+_DIFFERENT_CHARACTERS: Final = 10
 
 
 def refuse_unsafe(settings: dict[str, Any]) -> None:
@@ -42,7 +46,7 @@ def _refuse_weak_secrets(settings: dict[str, Any]) -> None:
     for name, secret in secrets:
         if _PLACEHOLDER.search(secret):
             env.fail(name, "is a placeholder. `openssl rand -base64 48` makes a real one.")
-        if len(set(secret)) < 10:
+        if len(set(secret)) < _DIFFERENT_CHARACTERS:
             env.fail(name, "repeats the same few characters. `openssl rand -base64 48` makes a real one.")
         if uses[secret] > 1:
             env.fail(name, "is used for a second purpose as well. Every secret has one.")

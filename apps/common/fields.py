@@ -34,8 +34,8 @@ class EncryptedCharField(CharField[str | None, str | None]):
 
     description = "Encrypted text (up to %(max_length)s characters)"
 
-    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
-        super().__init__(max_length=max_length, **kwargs)
+    def __init__(self, verbose_name: str | None = None, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(verbose_name, max_length=max_length, **kwargs)
 
     @property
     def purpose(self) -> str:
@@ -121,7 +121,7 @@ class EncryptedCharField(CharField[str | None, str | None]):
         return copy
 
     @override
-    def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
+    def get_lookup(self, lookup_name: str) -> "type[Lookup[Any]] | None":
         if lookup_name == "isnull":
             return super().get_lookup(lookup_name)
         if lookup_name == "exact":
@@ -133,7 +133,7 @@ class EncryptedCharField(CharField[str | None, str | None]):
         raise _refusal(self, lookup_name)
 
 
-class _NullOnly(Exact[Any]):
+class _NullOnly(Exact):
     """`filter(phone=None)`, which Django turns into IS NULL; any other comparison would silently find nothing."""
 
     def __init__(self, lhs: Any, rhs: Any) -> None:
@@ -142,7 +142,7 @@ class _NullOnly(Exact[Any]):
         super().__init__(lhs, rhs)
 
 
-def _refusal(field: Field[Any, Any], lookup_name: str) -> FieldError:
+def _refusal(field: "Field[Any, Any]", lookup_name: str) -> FieldError:
     return FieldError(f"{field.name} is encrypted: it can be looked up with isnull only, not with {lookup_name}.")
 
 

@@ -37,31 +37,49 @@ class Problem:
 PROBLEMS: Final = {
     problem.code: problem
     for problem in (
-        Problem("validation_error", 400, "Not valid", "A field is missing, wrong, unknown or too long; `errors` says which."),
-        Problem("parse_error", 400, "Not readable", "The body is not the JSON it claims to be, or holds what cannot be stored."),
+        Problem(
+            "validation_error", 400, "Not valid", "A field is missing, wrong, unknown or too long: see errors."
+        ),
+        Problem(
+            "parse_error",
+            400,
+            "Not readable",
+            "The body is not JSON, or holds what cannot be stored.",
+        ),
         Problem("bad_request", 400, "Bad request", "The request itself is broken: its Host header, for example."),
         Problem("authentication_failed", 401, "Not signed in", "No credentials, or wrong ones."),
         Problem("token_expired", 401, "Token expired", "The token was right and is over: refresh it."),
-        Problem("token_invalid", 401, "Token not valid", "The token is not one of ours, or not of the kind that is needed."),
-        Problem("token_reused", 401, "Token used twice", "A refresh token came back after its use; its session is over."),
-        Problem("session_revoked", 401, "Session over", "Signed out, deactivated, or the password was changed: sign in again."),
+        Problem(
+            "token_invalid", 401, "Token not valid", "The token is not ours, or not of the kind that is needed."
+        ),
+        Problem(
+            "token_reused", 401, "Token used twice", "A used refresh token came back; its session is over."
+        ),
+        Problem(
+            "session_revoked",
+            401,
+            "Session over",
+            "Signed out, deactivated or password changed: sign in again.",
+        ),
         Problem("forbidden", 403, "Not allowed", "Signed in, and not allowed to do this."),
         Problem("not_found", 404, "Not found", "It is not there, or not visible to this caller."),
-        Problem("method_not_allowed", 405, "Method not allowed", "The path knows other methods: see `Allow`."),
-        Problem("not_acceptable", 406, "Not acceptable", "Answers are JSON; the `Accept` header excludes it."),
+        Problem("method_not_allowed", 405, "Method not allowed", "The path knows other methods: see Allow."),
+        Problem("not_acceptable", 406, "Not acceptable", "Answers are JSON; the Accept header excludes it."),
         Problem("conflict", 409, "Conflict", "Taken, already done, or changed by someone else at the same time."),
         Problem("payload_too_large", 413, "Body too large", "The body is larger than the server takes."),
         Problem("uri_too_long", 414, "Address too long", "The address is longer than the server takes."),
         Problem("unsupported_media_type", 415, "Unsupported media type", "Bodies are JSON in UTF-8."),
-        Problem("throttled", 429, "Too many requests", "A limit is reached; `Retry-After` says for how many seconds."),
+        Problem("throttled", 429, "Too many requests", "A limit is reached; Retry-After says for how many seconds."),
         Problem("headers_too_large", 431, "Headers too large", "The headers are larger than the server takes."),
-        Problem("internal_error", 500, "Internal error", "A fault of ours; it is logged under the `request_id`."),
+        Problem("internal_error", 500, "Internal error", "A fault of ours; it is logged under the request_id."),
         Problem("bad_gateway", 502, "Bad gateway", "The server behind the proxy did not answer properly."),
         Problem("service_unavailable", 503, "Unavailable", "Something this needs does not answer; try again shortly."),
         Problem("gateway_timeout", 504, "Gateway timeout", "The server behind the proxy did not answer in time."),
     )
 }
-_CODE_BY_STATUS: Final = {problem.status: problem.code for problem in reversed(PROBLEMS.values())} | {400: "bad_request"}
+_CODE_BY_STATUS: Final = {problem.status: problem.code for problem in reversed(PROBLEMS.values())} | {
+    400: "bad_request"
+}
 _CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
     (drf.ParseError, "parse_error"),
     (drf.NotAuthenticated, "authentication_failed"),
@@ -94,9 +112,7 @@ def problem_document(code: str, *, detail: str | None = None, errors: tuple[Fiel
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
     }
     if errors:
-        document["errors"] = [
-            {"field": error.field, "code": error.code, "detail": error.detail} for error in errors
-        ]
+        document["errors"] = [{"field": error.field, "code": error.code, "detail": error.detail} for error in errors]
     return document
 
 
@@ -168,8 +184,8 @@ def _headers(exception: Exception, code: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     if PROBLEMS[code].status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(exception, drf.Throttled) and exception.wait is not None:
-        headers["Retry-After"] = str(exception.wait)
+    if isinstance(exception, drf.Throttled):
+        headers["Retry-After"] = str(vars(exception)["wait"])
     if code == "service_unavailable":
         headers["Retry-After"] = str(RETRY_AFTER_OUTAGE)
     return headers

@@ -15,7 +15,12 @@ from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
 _WELL_FORMED_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_FORWARDING_HEADERS: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
+_FORWARDING_HEADERS: Final = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_FORWARDED",
+)
 _FIRST_ERROR_STATUS: Final = 400
 
 log = structlog.get_logger("layerline.request")

@@ -1,7 +1,8 @@
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from rest_framework import pagination
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -19,7 +20,8 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable
 
     @cached_property
     def counted(self) -> int:
-        return self.object_list[: COUNTED_ROWS + 1].count()  # type: ignore[union-attr,call-arg]  # always a queryset
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[: COUNTED_ROWS + 1].count()
 
     @cached_property
     def count(self) -> int:
@@ -35,7 +37,7 @@ class PageNumberPagination(pagination.PageNumberPagination):
     django_paginator_class = CappedPaginator
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: "APIView | None" = None
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: "APIView | None" = None
     ) -> list[Any] | None:
         """Return the rows of the page that the request asks for.
 
@@ -50,13 +52,14 @@ class PageNumberPagination(pagination.PageNumberPagination):
         return super().paginate_queryset(queryset, request, view)
 
     def get_paginated_response(self, data: Any) -> Response:
+        paginator = cast("Page[Any]", self.page).paginator
         body = {
-            "count": self.page.paginator.count,
+            "count": paginator.count,
             "next": self.get_next_link(),
             "previous": self.get_previous_link(),
             "results": data,
         }
-        if self.page.paginator.counted > COUNTED_ROWS:
+        if cast("CappedPaginator", paginator).counted > COUNTED_ROWS:
             body["count_exact"] = False
         return Response(body)
 

@@ -16,7 +16,7 @@ _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-class PayloadTooLarge(APIException):  # noqa: N818  # named as DRF names its own
+class PayloadTooLarge(APIException):  # named as DRF names its own
     status_code = 413
     default_detail = "The body is too large."
     default_code = "payload_too_large"
@@ -61,7 +61,9 @@ class StrictJSONParser(BaseParser):
                 object_pairs_hook=_object,
             )
         except json.JSONDecodeError as error:
-            raise ParseError(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
+            raise ParseError(
+                f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+            ) from None
         if "\\u" in text:
             _require_storable(value)
         return value

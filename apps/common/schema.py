@@ -32,7 +32,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.ChoiceField(choices=list(PROBLEMS), help_text="Stable: decide by this.")
     request_id = serializers.CharField(allow_null=True, help_text="Name it when you report the problem.")
-    errors = FieldErrorSerializer(many=True, required=False, help_text="Which fields are wrong; on validation only.")
+    errors = FieldErrorSerializer(  # type: ignore[assignment]  # a field by that name hides DRF's property
+        many=True, required=False, help_text="Which fields are wrong; on validation only."
+    )
 
 
 class ProblemSchema(AutoSchema):
@@ -46,7 +48,9 @@ class ProblemSchema(AutoSchema):
                 description=" ".join(problem.meaning for problem in problems),
                 examples=[_example(problem) for problem in problems],
             )
-            bodies[str(status)] = self._get_response_for_code(response, str(status), [PROBLEM_CONTENT_TYPE], direction)
+            bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]  # drf-spectacular's
+                response, str(status), [PROBLEM_CONTENT_TYPE], direction
+            )
         return bodies
 
     def _problems(self) -> dict[int, list[Problem]]:

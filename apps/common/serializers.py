@@ -55,4 +55,4 @@ class StrictSerializer(serializers.Serializer[Any]):
         }
 
     def _error(self, code: str) -> serializers.ErrorDetail:
-        return serializers.ErrorDetail(self.error_messages[code], code=code)
+        return serializers.ErrorDetail(str(self.error_messages[code]), code=code)

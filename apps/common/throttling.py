@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from apps.common.requests import client_network, read_body
+from infrastructure.email.addresses import normalize_address
 from infrastructure.ratelimit import Limit, RateLimiterUnavailable, Verdict, hit, hit_local
 
 if TYPE_CHECKING:
@@ -124,4 +125,7 @@ def _named_account(request: Request) -> str | None:
     except APIException:
         return None
     email = data.get("email") if isinstance(data, dict) else None
-    return email.strip().lower() if isinstance(email, str) else None
+    if not isinstance(email, str):
+        return None
+    # As accounts spell it, or each spelling would have a limit of its own.
+    return normalize_address(email)

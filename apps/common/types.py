@@ -4,9 +4,6 @@ from uuid import UUID
 if TYPE_CHECKING:
     from apps.common.enums import Role
 
-type JSON = None | bool | int | float | str | list[JSON] | dict[str, JSON]
-
-
 class Actor(Protocol):
     """Whoever acts: all that one slice needs to know of another slice's user."""
 

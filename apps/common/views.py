@@ -1,7 +1,6 @@
 """The base of every API view, and the pages that belong to no slice."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -18,6 +17,7 @@ from apps.common.handlers import PROBLEMS, problem_response
 from apps.common.requests import read_body
 from apps.common.selectors import HealthSelector
 from apps.common.throttling import ScopedThrottle, count
+from apps.common.types import Anonymous
 from infrastructure.ratelimit import Verdict, rate_limit_headers
 
 
@@ -28,7 +28,7 @@ class BaseViewSet(GenericViewSet[Any]):
     429, the body 413, 415 or 400. Then the view's own function: the object 404, the fields 400, a conflict 409.
     """
 
-    http_method_names: ClassVar[list[str]] = ["get", "post", "put", "patch", "delete", "head"]
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = self.get_format_suffix(**kwargs)
@@ -49,7 +49,7 @@ class BaseViewSet(GenericViewSet[Any]):
         Raises:
             Throttled: If one of them is reached.
         """
-        self._verdict = count(request, cast("Sequence[ScopedThrottle]", self.get_throttles()))
+        self._verdict = count(request, cast("list[ScopedThrottle]", self.get_throttles()))
         if not self._verdict.allowed:
             raise Throttled(self._verdict.retry_after)
 
@@ -69,11 +69,10 @@ class BaseViewSet(GenericViewSet[Any]):
         """Authenticate; whoever fails to, or does not try, counts against the address."""
         try:
             self.perform_authentication(request)
-        except (APIException, AppException) as error:
-            request.user = request.auth = None
-            request._not_authenticated()  # noqa: SLF001  # DRF's own way back to the anonymous user
+        except (APIException, AppException):
+            request.user = Anonymous()  # type: ignore[assignment]  # what UNAUTHENTICATED_USER says, too
             self.check_throttles(request)
-            raise error
+            raise
         if not request.user.is_authenticated:
             self.check_throttles(request)
 

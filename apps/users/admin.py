@@ -69,7 +69,11 @@ class UserAdmin(admin.ModelAdmin[User]):
         return (queryset.filter(pk__in=found) if found is not None else queryset), False
 
     def get_form(
-        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any  # noqa: FBT001, FBT002  # Django's signature
+        self,
+        request: HttpRequest,
+        obj: User | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002  # Django's signature
+        **kwargs: Any,
     ) -> type[forms.ModelForm[User]]:
         if obj is None:
             kwargs["form"] = self.add_form

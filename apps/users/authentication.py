@@ -34,7 +34,7 @@ class JWTAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular is untyped here
+class BearerScheme(OpenApiAuthenticationExtension):
     """How the OpenAPI document shows JWTAuthentication."""
 
     target_class = JWTAuthentication

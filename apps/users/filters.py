@@ -4,7 +4,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from apps.common.enums import Role
-from apps.common.filters import StableOrderingFilter, StrictBooleanFilter
+from apps.common.filters import MomentFilter, StableOrderingFilter, StrictBooleanFilter
 from apps.users.managers import UserQuerySet
 from apps.users.models import User
 
@@ -19,7 +19,7 @@ class UserFilter(django_filters.FilterSet):
     )
     role = django_filters.ChoiceFilter(choices=Role.choices)
     is_active = StrictBooleanFilter()
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gt")
     ordering = StableOrderingFilter(fields=["created_at", "updated_at", "name", "email"])
 
     class Meta:

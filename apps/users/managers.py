@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Func, Value
 
 from apps.common.enums import Role
+from infrastructure.email.addresses import normalize_address
 
 if TYPE_CHECKING:
     from apps.users.models import User
@@ -49,8 +50,8 @@ class UserManager(BaseUserManager["User"]):
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        """Return the one spelling of an address: NFKC and lower case. Django's own leaves the local part as it is."""
-        return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", (email or "").strip()).lower())
+        """Return the one spelling of an address. Django's own leaves the local part as it was typed."""
+        return normalize_address(email or "")
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Create an account; without a password nobody can log in to it."""

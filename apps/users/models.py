@@ -31,7 +31,7 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]  # a plain manager in the base class
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
         db_table = "users"

@@ -1,8 +1,10 @@
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.common.exceptions import NotFoundError
@@ -42,15 +44,27 @@ class UserSelector:
         if cached is not None:
             return _from_payload(cached)
         account = UserSelector.committed(user_id=user_id)
-        if account is None:
-            raise NotFoundError
-        account_cache.add(user_id, account.row_version, to_payload(account))
+        # What a transaction reads may be its own, and may never be committed.
+        transaction.on_commit(partial(account_cache.add, user_id, account.row_version, to_payload(account)))
         return account
 
     @staticmethod
-    def committed(*, user_id: UUID) -> Account | None:
-        """Return the account as it stands in the database, past the cache."""
-        return _account(User.objects.filter(pk=user_id))
+    def committed(*, user_id: UUID) -> Account:
+        """Return the account as it stands in the database, past the cache.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        rows = User.objects.filter(pk=user_id).annotate(phone_ciphertext=Ciphertext("phone"))
+        row = rows.values(*_ACCOUNT_FIELDS, "phone_ciphertext").first()
+        if row is None:
+            raise NotFoundError
+        return Account(**row)
+
+    @staticmethod
+    def row_version(*, user_id: UUID) -> int:
+        """Return how often the row was written, the open transaction's writes included."""
+        return User.objects.values_list("row_version", flat=True).get(pk=user_id)
 
     @staticmethod
     def by_email(*, email: str) -> User | None:
@@ -75,9 +89,9 @@ class SessionSelector:
     def account_of(*, session_id: UUID, user_id: UUID) -> tuple[Session, Account] | None:
         """Return a session with its account, in one query."""
         rows = Session.objects.filter(pk=session_id, user_id=user_id).select_related("user")
-        session = rows.defer("user__phone", "user__password").annotate(
-            phone_ciphertext=Ciphertext("user__phone")
-        ).first()
+        session = (
+            rows.defer("user__phone", "user__password").annotate(phone_ciphertext=Ciphertext("user__phone")).first()
+        )
         if session is None:
             return None
         fields = {name: getattr(session.user, name) for name in _ACCOUNT_FIELDS}
@@ -105,8 +119,3 @@ def _from_payload(payload: Mapping[str, Any]) -> Account:
     for name in ("email_verified_at", "created_at", "updated_at"):
         values[name] = datetime.fromisoformat(values[name]) if values[name] else None
     return Account(**values)
-
-
-def _account(rows: QuerySet[User]) -> Account | None:
-    row = rows.annotate(phone_ciphertext=Ciphertext("phone")).values(*_ACCOUNT_FIELDS, "phone_ciphertext").first()
-    return Account(**row) if row else None

@@ -2,8 +2,8 @@ import re
 from typing import Any, Final
 
 from django.core.validators import EmailValidator, RegexValidator
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.common.enums import Role
@@ -160,7 +160,9 @@ class ProfileSerializer(StrictSerializer):
     phone = PhoneField()
 
 
-@extend_schema_serializer(examples=[OpenApiExample("user", value={"name": "Ada King", "phone": None}, request_only=True)])
+@extend_schema_serializer(
+    examples=[OpenApiExample("user", value={"name": "Ada King", "phone": None}, request_only=True)]
+)
 class UserUpdateSerializer(ProfileSerializer):
     """What the owner may change of an account."""
 
@@ -168,9 +170,7 @@ class UserUpdateSerializer(ProfileSerializer):
 
 
 @extend_schema_serializer(
-    examples=[
-        OpenApiExample("user", value={"name": "Ada King", "phone": None, "role": "moderator"}, request_only=True)
-    ]
+    examples=[OpenApiExample("user", value={"name": "Ada King", "phone": None, "role": "moderator"}, request_only=True)]
 )
 class AdminUserUpdateSerializer(UserUpdateSerializer):
     """What an admin may change of an account."""

@@ -4,10 +4,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -284,9 +284,10 @@ def _decode(token: str, kind: tokens.TokenType) -> TokenClaims:
 @transaction.atomic(durable=True)
 def _rotate(claims: TokenClaims) -> Credentials | None:
     """Return the next pair, or None after ending the session because the token was used before."""
-    session = Session.objects.select_for_update().select_related("user").filter(
-        pk=claims.session_id, user_id=claims.subject
-    ).first()
+    # The session alone: whoever ends sessions holds the user's row first, and two orders make a deadlock. Nothing is
+    # missed by that, since whatever closes an account or raises its version ends its sessions too.
+    rows = Session.objects.select_for_update(of=("self",)).select_related("user")
+    session = rows.filter(pk=claims.session_id, user_id=claims.subject).first()
     if session is None or not _is_open(session):
         raise SessionRevokedError
     user = session.user

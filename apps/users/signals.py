@@ -1,6 +1,5 @@
 """Keeps the cached account in step with the row, whoever writes it: a service, the admin site, the shell."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from django.db import transaction
 from django.db.models.signals import post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
+from apps.common.exceptions import NotFoundError
 from apps.users.models import User
 from apps.users.selectors import UserSelector, account_cache, to_payload
 
@@ -25,8 +25,16 @@ def bury_cached_account(instance: User, **_: Any) -> None:
 
 @receiver(post_save, sender=User)
 def replace_cached_account(instance: User, *, created: bool, **_: Any) -> None:
+    """Bury once more, now that the row is locked and its new version known, and put the row there after the commit.
+
+    Raises:
+        RedisUnavailable: If Redis is away.
+    """
     if not created:
-        transaction.on_commit(partial(_replace, instance.pk))
+        account_cache.bury({instance.pk: UserSelector.row_version(user_id=instance.pk)})
+        user_id = instance.pk
+        # Robust: what is committed must not be answered with an error; the tombstone stays until it expires.
+        transaction.on_commit(lambda: _replace(user_id), robust=True)
 
 
 @receiver(pre_delete, sender=User)
@@ -40,6 +48,9 @@ def forget_cached_account(instance: User, **_: Any) -> None:
 
 
 def _replace(user_id: UUID) -> None:
-    account = UserSelector.committed(user_id=user_id)
-    if account is not None:
-        account_cache.replace(user_id, account.row_version, to_payload(account))
+    try:
+        account = UserSelector.committed(user_id=user_id)
+    except NotFoundError:
+        # Deleted since; whoever did that has buried it.
+        return
+    account_cache.replace(user_id, account.row_version, to_payload(account))

@@ -165,7 +165,7 @@ class UserViewSet(BaseViewSet):
         return Response(status=204)
 
     def _update(self, request: Request, user_id: UUID, *, partial: bool) -> Response:
-        account = UserSelector.by_id(user_id=user_id)
+        account = UserSelector.committed(user_id=user_id)
         serializer = _update_serializer(request)(account, data=request.data, partial=partial)
         changed = UserService.update(actor=actor(request), user_id=user_id, changes=_validated(serializer))
         return Response(UserDetailSerializer(changed).data)

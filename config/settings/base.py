@@ -26,6 +26,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
 INSTALLED_APPS = [
+    # Before the admin, whose base template it replaces.
+    "apps.common",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -42,7 +44,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "infrastructure.email",
     "infrastructure.queue",
-    "apps.common",
     "apps.users",
 ]
 
@@ -71,6 +72,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.context_processors.environment",
             ],
         },
     },
@@ -112,6 +114,9 @@ CACHES = {
             # A request that needs Redis answers within 2 s when Redis is away.
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
+            # redis-py's own pool has a limit and fails at it; this one lets the caller wait for its turn.
+            "CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool",
+            "CONNECTION_POOL_KWARGS": {"max_connections": 50, "timeout": 1},
         },
     },
 }
@@ -125,6 +130,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 60,
     "socket_connect_timeout": 0.5,
     "socket_timeout": 0.5,
+    # A broker that is away costs a caller half a second; the outbox publishes later.
+    "max_retries": 0,
+    # How often a worker looks for the tasks of a lost one, once the visibility timeout is over.
+    "unacked_restore_throttle": 1,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
@@ -226,7 +235,9 @@ SESSION_COOKIE_HTTPONLY = True
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Layerline",
-    "DESCRIPTION": "Accounts over HTTP. Every error is a problem document (RFC 9457); its codes are listed at /api/problems/.",
+    "DESCRIPTION": (
+        "Accounts over HTTP. Every error is a problem document (RFC 9457); its codes are listed at /api/problems/."
+    ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,

@@ -1,5 +1,3 @@
-from typing import Any
-
 import factory
 from django.contrib.auth.hashers import make_password
 

@@ -1,0 +1,40 @@
+from uuid import uuid4
+
+import pytest
+
+from apps.common.exceptions import NotFoundError
+from apps.users.exceptions import SessionRevokedError
+from apps.users.services import SessionService, UserService
+from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
+from apps.users.tests.support import row
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_reactivated_account_may_log_in_and_its_old_tokens_stay_dead() -> None:
+    admin, user = AdminFactory(), UserFactory()
+    old = UserService.login(email=user.email, password=PASSWORD)
+    UserService.deactivate(actor=admin, user_id=user.pk)
+
+    UserService.reactivate(actor=admin, user_id=user.pk)
+
+    new = UserService.login(email=user.email, password=PASSWORD)
+    assert SessionService.resume(access=new.access).id == user.pk
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=old.access)
+    with pytest.raises(SessionRevokedError):
+        SessionService.refresh(token=old.refresh)
+
+
+def test_an_active_account_stays_as_it_is() -> None:
+    user = UserFactory()
+    before = row(user.pk)
+
+    UserService.reactivate(actor=AdminFactory(), user_id=user.pk)
+
+    assert row(user.pk) == before
+
+
+def test_an_unknown_account_is_not_found() -> None:
+    with pytest.raises(NotFoundError):
+        UserService.reactivate(actor=AdminFactory(), user_id=uuid4())

@@ -1,0 +1,75 @@
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from freezegun import freeze_time
+
+from apps.common.enums import Role
+from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError
+from apps.users.models import Session, User
+from apps.users.services import SessionService, UserService
+from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
+from infrastructure.tokens import TokenService
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_role_is_the_accounts_and_not_the_tokens() -> None:
+    admin, _ = AdminFactory(), AdminFactory()
+    credentials = UserService.login(email=admin.email, password=PASSWORD)
+    UserService.update(actor=admin, user_id=admin.pk, changes={"role": "user"})
+
+    assert TokenService.decode(credentials.access, expected_type="access").role == "admin"
+    assert SessionService.resume(access=credentials.access).role == Role.USER
+
+
+def test_a_refresh_token_opens_nothing() -> None:
+    credentials = UserService.login(email=UserFactory().email, password=PASSWORD)
+
+    with pytest.raises(TokenInvalidError):
+        SessionService.resume(access=credentials.refresh)
+
+
+def test_an_access_token_works_for_fifteen_minutes() -> None:
+    user, moment = UserFactory(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with freeze_time(moment):
+        credentials = UserService.login(email=user.email, password=PASSWORD)
+
+    with freeze_time(moment + timedelta(minutes=15, seconds=-1)):
+        assert SessionService.resume(access=credentials.access).id == user.pk
+    with freeze_time(moment + timedelta(minutes=15)), pytest.raises(TokenExpiredError):
+        SessionService.resume(access=credentials.access)
+
+
+@pytest.mark.parametrize("change", ["ended", "expired", "deleted", "version", "inactive"])
+def test_a_genuine_token_is_refused_once_what_it_stands_for_is_over(change: str) -> None:
+    user = UserFactory()
+    credentials = UserService.login(email=user.email, password=PASSWORD)
+    now = datetime.now(UTC)
+    {
+        "ended": lambda: Session.objects.update(ended_at=now),
+        "expired": lambda: Session.objects.update(expires_at=now),
+        "deleted": lambda: Session.objects.all().delete(),
+        "version": lambda: User.objects.update(token_version=2),
+        "inactive": lambda: User.objects.update(is_active=False),
+    }[change]()
+
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=credentials.access)
+
+
+def test_a_token_for_anothers_session_is_refused() -> None:
+    user, other = UserFactory(), UserFactory()
+    UserService.login(email=other.email, password=PASSWORD)
+    session = Session.objects.get()
+    forged = TokenService.access(user_id=user.pk, role="user", version=1, session_id=session.pk)
+
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=forged)
+
+
+def test_a_token_for_an_account_that_is_gone_is_refused() -> None:
+    token = TokenService.access(user_id=uuid4(), role="admin", version=1, session_id=uuid4())
+
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=token)

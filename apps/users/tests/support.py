@@ -1,0 +1,120 @@
+"""What the tests of this slice share: many callers at one instant, a Redis that is away, rows as they stand."""
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import deepcopy
+from threading import Barrier
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connections
+from django.test import override_settings
+
+from apps.common.enums import Role
+from apps.users.models import User
+from infrastructure import redis
+
+if TYPE_CHECKING:
+    from conftest import AuthenticatedClient
+
+PATIENCE: Final = 30
+
+type Client = AuthenticatedClient
+type SignIn = Callable[[Role | User], AuthenticatedClient]
+
+
+def at_once[T](count: int, call: Callable[[int], T]) -> list[T]:
+    """Return the results of `count` threads that start at the same instant, each with connections of its own.
+
+    They share one interpreter, which no server does to so many requests: so they may wait for their turn at the
+    servers longer than a request may.
+    """
+    barrier = Barrier(count)
+
+    def run(number: int) -> T:
+        barrier.wait(timeout=30)
+        try:
+            return call(number)
+        finally:
+            connections.close_all()
+
+    with _patient_database(), _patient_redis(), ThreadPoolExecutor(max_workers=count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@contextmanager
+def _patient_database() -> Iterator[None]:
+    pool: Any = connections["default"].pool  # type: ignore[attr-defined]  # the wrapper of PostgreSQL has one
+    configured, pool.timeout = pool.timeout, PATIENCE
+    try:
+        yield
+    finally:
+        pool.timeout = configured
+
+
+@contextmanager
+def _patient_redis() -> Iterator[None]:
+    options = f"socket_timeout={PATIENCE}&socket_connect_timeout={PATIENCE}&max_connections=1000"
+    with _redis_at(f"{settings.CACHES['default']['LOCATION']}?{options}"):
+        yield
+
+
+@contextmanager
+def _redis_at(address: str) -> Iterator[None]:
+    caches = deepcopy(settings.CACHES)
+    caches["default"]["LOCATION"] = address
+    with override_settings(CACHES=caches):
+        yield
+        redis.client().connection_pool.disconnect()
+
+
+def unused_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def redis_refusing() -> Iterator[None]:
+    """Redis is not running: the connection is refused at once."""
+    with _redis_at(f"redis://127.0.0.1:{unused_port()}/0"):
+        yield
+
+
+@contextmanager
+def redis_hanging() -> Iterator[None]:
+    """Redis is frozen: it takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server, _redis_at(f"redis://127.0.0.1:{server.getsockname()[1]}/0"):
+        yield
+
+
+def row(user_id: UUID) -> dict[str, Any]:
+    """Return every column of an account, to be compared before and after."""
+    return dict(User.objects.values().get(pk=user_id))
+
+
+def problem(response: Any) -> tuple[int, str]:
+    """Return the status and the code of an answer, which must be a problem document."""
+    body = response.json()
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert body["status"] == response.status_code
+    assert body["type"] == f"/api/problems/#{body['code']}"
+    return response.status_code, body["code"]
+
+
+def wrong_fields(response: Any) -> dict[str, str]:
+    """Return the code of each field that a 400 names."""
+    assert problem(response) == (400, "validation_error")
+    return {error["field"]: error["code"] for error in response.json()["errors"]}
+
+
+def redis_contents() -> dict[str, bytes]:
+    """Return every text entry under this process's prefix, by its key."""
+    client = redis.client()
+    names = [name for name in client.scan_iter(match=f"{redis.key()}*", count=1_000) if client.type(name) == b"string"]
+    return {name.decode(): client.get(name) or b"" for name in names}

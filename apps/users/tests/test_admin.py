@@ -1,0 +1,292 @@
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.test import Client as Browser
+
+from apps.common.enums import Role
+from apps.users.exceptions import SessionRevokedError
+from apps.users.models import Session, User
+from apps.users.services import SessionService, UserService
+from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
+from apps.users.tests.support import redis_refusing, row
+from infrastructure.queue.models import OutboxRow
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/users/user/"
+ADD = "/admin/users/user/add/"
+NEW = {"email": "Ada@Example.com", "name": "Ada", "phone": "+442079460000", "role": "user", "password": PASSWORD}
+
+
+@pytest.fixture
+def admin() -> User:
+    return AdminFactory(email="root@admin.test", name="Root")
+
+
+@pytest.fixture
+def browser(admin: User) -> Browser:
+    """A browser in which the admin is signed in."""
+    browser = Browser()
+    browser.force_login(admin)
+    return browser
+
+
+def _page(user: User) -> str:
+    return f"/admin/users/user/{user.pk}/change/"
+
+
+def _form(user: User, **changes: Any) -> dict[str, Any]:
+    """Return what the browser sends for an account, with these fields filled in otherwise."""
+    form = {"name": user.name, "phone": user.phone or "", "role": user.role} | changes
+    if form.pop("is_staff", user.is_staff):
+        form["is_staff"] = "on"
+    return form
+
+
+def _messages(response: Any) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_whoever_may_use_the_site_signs_in_with_any_spelling_of_the_address(admin: User) -> None:
+    browser = Browser()
+
+    response = browser.post("/admin/login/?next=/admin/", {"username": admin.email, "password": PASSWORD})
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
+    assert browser.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("values", [{"is_staff": False}, {"is_active": False}])
+def test_nobody_else_enters(values: dict[str, bool]) -> None:
+    user = AdminFactory(**{"is_superuser": True} | values)
+    browser = Browser()
+
+    response = browser.post("/admin/login/?next=/admin/", {"username": user.email, "password": PASSWORD})
+
+    assert response.status_code == 200
+    assert browser.get("/admin/").status_code == 302
+
+
+def test_every_page_of_the_slice_opens_and_none_shows_a_hash(browser: Browser, admin: User) -> None:
+    user = UserFactory(phone="+442079460000")
+    UserService.login(email=user.email, password=PASSWORD)
+    session = Session.objects.get()
+    paths = [LIST, ADD, _page(user), f"/admin/users/user/{user.pk}/history/"]
+    paths += [f"{LIST}?role__exact=user&is_active__exact=1&q=user", "/admin/users/session/"]
+    paths += [f"/admin/users/session/{session.pk}/change/"]
+
+    for path in paths:
+        response = browser.get(path)
+        assert response.status_code == 200, path
+        assert "argon2" not in response.content.decode()
+
+
+def test_the_search_finds_the_beginnings_of_words(browser: Browser) -> None:
+    UserFactory(name="Ada Lovelace", email="ada@example.com")
+    UserFactory(name="Bob", email="bob@example.com")
+
+    def found(text: str) -> set[str]:
+        page = browser.get(LIST, {"q": text}).content.decode()
+        return set(re.findall(r"[a-z]+@[a-z.]+(?=</a>)", page))
+
+    assert found("love") == {"ada@example.com"}
+    assert found("ovelace") == set()
+    assert found("' OR 1=1") == set()
+    assert found("  ") == {"ada@example.com", "bob@example.com", "root@admin.test"}
+
+
+def test_a_new_account_is_registered_like_any_other(browser: Browser) -> None:
+    response = browser.post(ADD, NEW)
+
+    user = User.objects.get(email="ada@example.com")
+    assert (response.status_code, response.headers["Location"]) == (302, LIST)
+    assert (user.name, user.phone, user.role, user.is_staff) == ("Ada", "+442079460000", Role.USER, False)
+    assert user.check_password(PASSWORD)
+    assert OutboxRow.objects.get().payload == {"user_id": str(user.pk)}
+
+
+def test_a_new_account_may_be_given_a_role(browser: Browser) -> None:
+    browser.post(ADD, NEW | {"role": "moderator", "phone": ""})
+
+    user = User.objects.get(email="ada@example.com")
+    assert (user.role, user.phone) == (Role.MODERATOR, None)
+    assert User.objects.count() == 2
+
+
+def test_a_password_counts_to_its_last_blank(browser: Browser) -> None:
+    browser.post(ADD, NEW | {"password": "  padded with blanks  "})
+
+    assert User.objects.get(email="ada@example.com").check_password("  padded with blanks  ")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"password": "short"},
+        {"password": "password123"},
+        {"password": "ada@example.com"},
+        {"password": ""},
+        {"email": "no address"},
+        {"email": "ROOT@admin.test"},
+        {"email": ""},
+        {"name": ""},
+        {"role": "root"},
+        {"phone": "+" + "1" * 20},
+    ],
+)
+def test_a_wrong_field_is_named_on_the_form(browser: Browser, wrong: dict[str, str]) -> None:
+    response = browser.post(ADD, NEW | wrong)
+
+    errors = response.context["adminform"].form.errors
+    assert response.status_code == 200
+    assert list(errors) == list(wrong)
+    assert User.objects.count() == 1
+    assert not OutboxRow.objects.exists()
+
+
+def test_an_account_is_changed(browser: Browser) -> None:
+    user = UserFactory(name="Ada", phone="+442079460000")
+
+    response = browser.post(_page(user), _form(user, name="Ada King", phone="", role="moderator", is_staff=True))
+
+    user.refresh_from_db()
+    assert (response.status_code, response.headers["Location"]) == (302, LIST)
+    assert (user.name, user.phone, user.role, user.is_staff) == ("Ada King", None, Role.MODERATOR, True)
+
+
+def test_what_is_only_shown_cannot_be_sent(browser: Browser) -> None:
+    user = UserFactory(email="ada@example.com")
+    forged = {
+        "email": "eve@example.com",
+        "is_active": "",
+        "is_superuser": "on",
+        "password": "x",
+        "token_version": "9",
+        "id": "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10",
+    }
+    before = row(user.pk)
+
+    browser.post(_page(user), _form(user) | forged)
+
+    after = row(user.pk)
+    assert {name for name in after if after[name] != before[name]} <= {"updated_at", "row_version"}
+
+
+def test_a_demoted_admin_loses_the_site_with_the_role(browser: Browser) -> None:
+    other = AdminFactory()
+
+    browser.post(_page(other), _form(other, role="user"))
+
+    other.refresh_from_db()
+    assert (other.role, other.is_staff, other.is_superuser) == (Role.USER, False, False)
+
+
+def test_the_last_admin_stays_and_is_told_why(browser: Browser, admin: User) -> None:
+    before = row(admin.pk)
+
+    response = browser.post(_page(admin), _form(admin, role="user"))
+
+    assert (response.status_code, response.headers["Location"]) == (302, _page(admin))
+    assert _messages(response) == ["This is the last active admin. Make another admin first."]
+    assert row(admin.pk) == before
+
+
+def test_the_action_deactivates_each_and_tells_what_it_could_not(browser: Browser, admin: User) -> None:
+    users = UserFactory.create_batch(2)
+    pair = UserService.login(email=users[0].email, password=PASSWORD)
+    keys = [str(user.pk) for user in [*users, admin]]
+
+    response = browser.post(LIST, {"action": "deactivate", "_selected_action": keys})
+
+    assert response.status_code == 302
+    assert sorted(_messages(response)) == ["2 deactivated.", f"{admin}: You cannot deactivate your own account here."]
+    assert set(User.objects.active()) == {admin}
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=pair.access)
+
+
+def test_the_action_reactivates(browser: Browser) -> None:
+    user = UserFactory(is_active=False)
+
+    response = browser.post(LIST, {"action": "reactivate", "_selected_action": [str(user.pk)]})
+
+    user.refresh_from_db()
+    assert user.is_active
+    assert _messages(response) == ["1 reactivated."]
+
+
+def test_no_account_is_deleted_here(browser: Browser) -> None:
+    user = UserFactory()
+
+    assert browser.post(f"/admin/users/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
+    browser.post(LIST, {"action": "delete_selected", "_selected_action": [str(user.pk)], "post": "yes"})
+    assert User.objects.filter(pk=user.pk).exists()
+
+
+def test_sessions_can_only_be_looked_at(browser: Browser, admin: User) -> None:
+    UserService.login(email=admin.email, password=PASSWORD)
+    page = f"/admin/users/session/{Session.objects.get().pk}"
+
+    assert browser.post(f"{page}/change/", {"ended_at_0": "2026-01-01"}).status_code == 403
+    assert browser.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    assert browser.get("/admin/users/session/add/").status_code == 403
+    assert Session.objects.get().ended_at is None
+
+
+@pytest.fixture
+def clerk() -> Browser:
+    """A browser of someone who may use the site for accounts and is no admin over the API."""
+    user = ModeratorFactory(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
+def test_permissions_of_the_site_give_no_role(clerk: Browser) -> None:
+    user = UserFactory()
+    before = row(user.pk)
+
+    for changes in ({"role": "admin"}, {"is_staff": True}):
+        response = clerk.post(_page(user), _form(user, **changes))
+        assert (response.status_code, response.headers["Location"]) == (302, _page(user))
+        assert _messages(response)[-1] == "You are not allowed to do this."
+    assert row(user.pk) == before
+
+
+def test_an_account_whose_role_may_not_be_given_is_not_made_at_all(clerk: Browser) -> None:
+    response = clerk.post(ADD, NEW | {"role": "admin"})
+
+    assert (response.status_code, response.headers["Location"]) == (302, ADD)
+    assert _messages(response) == ["You are not allowed to do this."]
+    assert not User.objects.filter(email="ada@example.com").exists()
+    assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["deactivate", "reactivate"])
+def test_permissions_of_the_site_close_and_open_no_account(clerk: Browser, action: str) -> None:
+    user = UserFactory(is_active=action == "deactivate")
+    before = row(user.pk)
+
+    response = clerk.post(LIST, {"action": action, "_selected_action": [str(user.pk)]})
+
+    assert _messages(response) == [f"{user}: You are not allowed to do this."]
+    assert row(user.pk) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_a_change_is_refused_with_a_message(browser: Browser) -> None:
+    user = UserFactory(name="Ada")
+    before = row(user.pk)
+
+    with redis_refusing():
+        changed = browser.post(_page(user), _form(user, name="Eve"))
+        closed = browser.post(LIST, {"action": "deactivate", "_selected_action": [str(user.pk)]})
+
+    assert (changed.status_code, closed.status_code) == (302, 302)
+    assert "does not answer" in _messages(changed)[-1]
+    assert "does not answer" in _messages(closed)[-1]
+    assert row(user.pk) == before

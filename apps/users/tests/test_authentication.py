@@ -1,0 +1,153 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings
+from freezegun import freeze_time
+from rest_framework.test import APIClient
+
+from apps.common.enums import Role
+from apps.users.services import UserService
+from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.support import Client, SignIn, problem
+
+pytestmark = pytest.mark.django_db
+
+ME = "/api/v1/auth/me/"
+
+
+@pytest.fixture
+def client(auth_api: SignIn) -> Client:
+    """A signed-in user whose token the tests take apart."""
+    return auth_api(Role.USER)
+
+
+def _ask(header: str) -> Any:
+    return APIClient().get(ME, headers={"Authorization": header})
+
+
+def _signed(client: Client, *, without: str = "", **changes: Any) -> str:
+    """Return the client's access token with other claims, signed with the project's own key."""
+    claims = jwt.decode(client.access, options={"verify_signature": False}) | changes
+    claims.pop(without, None)
+    key = settings.JWT_KEYS[0]
+    return jwt.encode(claims, key["secret"], algorithm="HS256", headers={"kid": key["kid"]})
+
+
+def test_what_the_tests_sign_is_taken_as_long_as_nothing_is_changed(client: Client) -> None:
+    assert _ask(f"Bearer {_signed(client)}").status_code == 200
+
+
+def test_a_missing_token_is_401_and_tells_how_to_authenticate(api: APIClient) -> None:
+    response = api.get(ME)
+
+    assert problem(response) == (401, "authentication_failed")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", [ME, "/api/v1/users/", "/api/v1/users/0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10/"])
+def test_no_page_answers_403_to_someone_without_a_token(api: APIClient, path: str) -> None:
+    assert problem(api.get(path)) == (401, "authentication_failed")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
+def test_the_scheme_is_known_in_any_case(client: Client, scheme: str) -> None:
+    assert _ask(f"{scheme} {client.access}").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["", "Basic YWRhOnNlY3JldA==", "Token abc"])
+def test_other_schemes_are_no_credentials(header: str) -> None:
+    assert problem(_ask(header)) == (401, "authentication_failed")
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer\ta.b.c", "Bearera.b.c", "Bearer é.é.é"])
+def test_a_header_that_is_no_bearer_token_is_named(header: str) -> None:
+    response = _ask(header)
+
+    assert problem(response) == (401, "token_invalid")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_refresh_token_is_no_access_token(client: Client) -> None:
+    assert problem(_ask(f"Bearer {client.refresh}")) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "role", "type", "ver", "iat", "exp", "jti"])
+def test_a_token_that_lacks_a_claim_is_refused(client: Client, claim: str) -> None:
+    assert problem(_ask(f"Bearer {_signed(client, without=claim)}")) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "refresh"},
+        {"type": "unknown"},
+        {"type": None},
+        {"type": ["access"]},
+        {"iss": "someone-else"},
+        {"aud": "another-api"},
+        {"aud": ["layerline-api"]},
+        {"exp": None},
+        {"exp": "never"},
+        {"exp": 10**20},
+        {"iat": 4_000_000_000},
+        {"sub": "1"},
+        {"sid": 1},
+        {"ver": "1"},
+        {"ver": True},
+        {"role": 1},
+    ],
+)
+def test_a_claim_of_another_value_is_refused(client: Client, changes: dict[str, Any]) -> None:
+    assert problem(_ask(f"Bearer {_signed(client, **changes)}")) == (401, "token_invalid")
+
+
+def test_the_role_in_the_token_gives_no_right(client: Client) -> None:
+    token = _signed(client, role="admin")
+
+    response = APIClient().get("/api/v1/users/", headers={"Authorization": f"Bearer {token}"})
+
+    assert problem(response) == (403, "forbidden")
+
+
+def test_anothers_id_in_the_token_opens_nothing_without_that_ones_session(client: Client) -> None:
+    assert problem(_ask(f"Bearer {_signed(client, sub=str(UserFactory().pk))}")) == (401, "session_revoked")
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_version_than_the_accounts_is_revoked(client: Client, version: int) -> None:
+    assert problem(_ask(f"Bearer {_signed(client, ver=version)}")) == (401, "session_revoked")
+
+
+@pytest.mark.parametrize("suffix", ["=", "==", ".", "A", "%3D"])
+def test_a_token_with_something_behind_it_is_another_token(client: Client, suffix: str) -> None:
+    assert problem(_ask(f"Bearer {client.access}{suffix}")) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "HS384", "HS512", ""])
+def test_no_other_algorithm_is_taken(client: Client, algorithm: str) -> None:
+    header, payload, signature = client.access.split(".")
+    foreign = jwt.utils.base64url_encode(f'{{"alg":"{algorithm}","kid":"test","typ":"JWT"}}'.encode()).decode()
+
+    for token in (f"{foreign}.{payload}.", f"{foreign}.{payload}.{signature}"):
+        assert problem(_ask(f"Bearer {token}")) == (401, "token_invalid")
+    assert header != foreign
+
+
+def test_a_foreign_key_signs_nothing(client: Client) -> None:
+    claims = jwt.decode(client.access, options={"verify_signature": False})
+    token = jwt.encode(claims, "f" * 40, algorithm="HS256", headers={"kid": "test"})
+
+    assert problem(_ask(f"Bearer {token}")) == (401, "token_invalid")
+
+
+def test_an_expired_token_is_named(client: Client) -> None:
+    user, moment = UserFactory(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with freeze_time(moment):
+        pair = UserService.login(email=user.email, password=PASSWORD)
+    with freeze_time(moment + timedelta(minutes=15)):
+        response = _ask(f"Bearer {pair.access}")
+
+    assert problem(response) == (401, "token_expired")
+    assert response.headers["WWW-Authenticate"] == "Bearer"

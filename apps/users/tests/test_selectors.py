@@ -1,0 +1,141 @@
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from apps.common.enums import Role
+from apps.common.exceptions import NotFoundError
+from apps.users.models import Session, User
+from apps.users.selectors import SessionSelector, UserSelector, account_cache, to_payload
+from apps.users.services import UserService
+from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
+from apps.users.tests.support import redis_contents, redis_refusing
+
+PHONE = "+442079460000"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_by_id_is_served_by_the_cache_the_second_time_and_is_the_same(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    user = ModeratorFactory(phone=PHONE, email_verified_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    with django_assert_num_queries(1):
+        cold = UserSelector.by_id(user_id=user.pk)
+    with django_assert_num_queries(0):
+        warm = UserSelector.by_id(user_id=user.pk)
+
+    assert cold == warm == UserSelector.committed(user_id=user.pk)
+    assert (warm.id, warm.email, warm.phone, warm.email_verified) == (user.pk, user.email, PHONE, True)
+    assert isinstance(warm.id, UUID)
+    assert warm.created_at == user.created_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_by_id_never_returns_another_users_row() -> None:
+    users = UserFactory.create_batch(5)
+
+    for _ in range(3):
+        assert [UserSelector.by_id(user_id=user.pk).email for user in users] == [user.email for user in users]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_cache_holds_neither_hash_nor_plaintext_phone_nor_token() -> None:
+    user = UserFactory(phone=PHONE)
+    pair = UserService.login(email=user.email, password=PASSWORD)
+    account = UserSelector.by_id(user_id=user.pk)
+    UserService.update(actor=AdminFactory(), user_id=user.pk, changes={"name": "Ada"})
+
+    held = b"\n".join(value for value in redis_contents().values())
+
+    assert str(user.pk).encode() in held
+    assert account.phone_ciphertext
+    for secret in (PHONE, PHONE[1:], user.password, "argon2", pair.access, pair.refresh):
+        assert secret.encode() not in held
+
+
+@pytest.mark.django_db
+def test_an_account_tells_its_phone_and_shows_only_ciphertext() -> None:
+    account = UserSelector.committed(user_id=UserFactory(phone=PHONE).pk)
+
+    assert account.phone == PHONE
+    assert PHONE not in repr(account)
+    assert PHONE not in str(to_payload(account))
+    assert not hasattr(account, "password")
+
+
+@pytest.mark.django_db
+def test_an_account_without_a_phone_has_none() -> None:
+    assert UserSelector.committed(user_id=UserFactory().pk).phone is None
+
+
+@pytest.mark.django_db
+def test_an_unknown_id_is_not_found_and_leaves_nothing_in_the_cache() -> None:
+    user_id = uuid4()
+
+    with pytest.raises(NotFoundError):
+        UserSelector.by_id(user_id=user_id)
+
+    assert account_cache.get_many([user_id]) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_the_database_answers() -> None:
+    user = UserFactory()
+
+    with redis_refusing():
+        assert UserSelector.by_id(user_id=user.pk).email == user.email
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("typed", ["ada@example.com", "ADA@Example.com", " ａｄａ@example.com "])
+def test_an_account_is_found_by_any_spelling_of_its_address(typed: str) -> None:
+    user = UserFactory(email="ada@example.com")
+
+    assert UserSelector.by_email(email=typed) == user
+    assert UserSelector.email_exists(email=typed)
+    assert UserSelector.by_email(email="bob@example.com") is None
+    assert not UserSelector.email_exists(email="bob@example.com")
+
+
+@pytest.mark.django_db
+def test_the_active_ones_are_listed_without_the_closed() -> None:
+    user = UserFactory()
+    UserFactory(is_active=False)
+
+    assert UserSelector.list_active() == [user]
+
+
+@pytest.mark.django_db
+def test_all_are_listed_newest_first() -> None:
+    users = [UserFactory(), AdminFactory(), UserFactory(is_active=False)]
+
+    assert list(UserSelector.listing()) == users[::-1]
+
+
+@pytest.mark.django_db
+def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    user, other = UserFactory(phone=PHONE), UserFactory()
+    UserService.login(email=user.email, password=PASSWORD)
+    session = Session.objects.get()
+
+    with django_assert_num_queries(1):
+        found = SessionSelector.account_of(session_id=session.pk, user_id=user.pk)
+
+    assert found == (session, UserSelector.committed(user_id=user.pk))
+    assert SessionSelector.account_of(session_id=session.pk, user_id=other.pk) is None
+    assert SessionSelector.account_of(session_id=uuid4(), user_id=user.pk) is None
+
+
+@pytest.mark.django_db
+def test_a_row_and_a_cached_account_are_both_actors() -> None:
+    user = AdminFactory()
+    account = UserSelector.committed(user_id=user.pk)
+
+    assert (account.id, account.role) == (user.id, user.role) == (user.pk, Role.ADMIN)
+    assert account.is_authenticated
+    assert not account.is_anonymous
+    assert User.objects.get().email_verified == account.email_verified is False

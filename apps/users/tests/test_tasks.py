@@ -1,0 +1,52 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core import mail
+from django.db import transaction
+
+from apps.users.models import RefreshToken, Session
+from apps.users.services import UserService
+from apps.users.tasks import clean_expired_tokens, send_welcome_email
+from apps.users.tests.factories import PASSWORD, UserFactory
+from infrastructure.queue import outbox
+from infrastructure.queue.models import OutboxRow, OutboxState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_welcome_mail_goes_to_the_new_account_once_however_often_the_message_comes() -> None:
+    UserService.register(email="ada@example.com", name="Ada Lovelace", password=PASSWORD)
+    job = OutboxRow.objects.get()
+
+    for _ in range(3):
+        send_welcome_email(str(job.pk))
+
+    (message,) = mail.outbox
+    assert message.to == ["ada@example.com"]
+    assert "Ada Lovelace" in str(message.body)
+    assert OutboxRow.objects.get().state == OutboxState.DONE
+
+
+def test_a_mail_that_cannot_be_sent_leaves_the_job_for_later() -> None:
+    user = UserFactory()
+    with transaction.atomic():
+        outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
+    user.delete()
+    job = OutboxRow.objects.get()
+
+    send_welcome_email(str(job.pk))
+
+    job.refresh_from_db()
+    assert mail.outbox == []
+    assert (job.state, job.attempts) == (OutboxState.PENDING, 1)
+    assert job.last_error.startswith("NotFoundError")
+
+
+def test_the_hourly_clean_up_removes_what_is_expired() -> None:
+    user = UserFactory()
+    UserService.login(email=user.email, password=PASSWORD)
+    Session.objects.create(user=user, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+    clean_expired_tokens()
+
+    assert (Session.objects.count(), RefreshToken.objects.count()) == (1, 1)

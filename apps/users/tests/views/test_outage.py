@@ -1,0 +1,123 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from time import perf_counter
+from typing import Any
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from apps.common.enums import Role
+from apps.users.models import Session, User
+from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.support import (
+    Client,
+    SignIn,
+    at_once,
+    problem,
+    redis_hanging,
+    redis_refusing,
+    row,
+    unused_port,
+)
+from infrastructure.queue.models import OutboxRow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ME = "/api/v1/auth/me/"
+type Outage = Callable[[], AbstractContextManager[None]]
+type Request = Callable[[Client, str], Any]
+
+both_outages = pytest.mark.parametrize("outage", [redis_refusing, redis_hanging])
+
+
+@both_outages
+def test_reads_are_served_without_redis(auth_api: SignIn, admin_api: Client, outage: Outage) -> None:
+    owner = auth_api(UserFactory(name="Ada", phone="+442079460000"))
+
+    with outage():
+        started = perf_counter()
+        answers = [owner.get(ME), owner.get(f"/api/v1/users/{owner.user.pk}/"), admin_api.get("/api/v1/users/")]
+        seconds = perf_counter() - started
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[0].json()["phone"] == answers[1].json()["phone"] == "+442079460000"
+    assert seconds < 3 * 2
+
+
+REFUSED: dict[str, Request] = {
+    "login": lambda client, _: client.post("/api/v1/auth/login/", {"email": client.user.email, "password": PASSWORD}),
+    "refresh": lambda client, _: client.post("/api/v1/auth/refresh/", {"refresh": client.refresh}),
+    "logout": lambda client, _: client.post("/api/v1/auth/logout/", {"refresh": client.refresh}),
+    "logout-all": lambda client, _: client.post("/api/v1/auth/logout-all/"),
+    "deactivation": lambda client, url: client.delete(url),
+    "role change": lambda client, url: client.patch(url, {"role": "moderator"}),
+}
+
+
+@both_outages
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_must_act_at_once_or_not_at_all_is_refused_within_two_seconds(
+    admin_api: Client, outage: Outage, name: str
+) -> None:
+    user = UserFactory()
+    before = [row(user.pk), row(admin_api.user.pk), list(Session.objects.values())]
+
+    with outage():
+        started = perf_counter()
+        response = REFUSED[name](admin_api, f"/api/v1/users/{user.pk}/")
+        seconds = perf_counter() - started
+
+    assert problem(response) == (503, "service_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert seconds < 2
+    assert [row(user.pk), row(admin_api.user.pk), list(Session.objects.values())] == before
+
+
+@both_outages
+def test_registration_goes_on_under_a_tenth_of_its_limits(api: APIClient, settings: Settings, outage: Outage) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"register_address": (20, 60)}
+    # Counted in this process, which outlives the test: so from an address of this test's own.
+    address = "203.0.113.1" if outage is redis_refusing else "203.0.113.2"
+
+    with outage():
+        statuses = [
+            api.post(
+                "/api/v1/auth/register/",
+                {"email": f"user{number}@example.com", "name": "Ada", "password": PASSWORD},
+                REMOTE_ADDR=address,
+            ).status_code
+            for number in range(3)
+        ]
+
+    assert statuses == [201, 201, 429]
+    assert User.objects.count() == OutboxRow.objects.count() == 2
+
+
+def test_once_redis_is_back_everything_is(api: APIClient, auth_api: SignIn) -> None:
+    client = auth_api(Role.USER)
+    with redis_refusing():
+        assert api.post("/api/v1/auth/refresh/", {"refresh": client.refresh}).status_code == 503
+
+    assert api.post("/api/v1/auth/refresh/", {"refresh": client.refresh}).status_code == 200
+
+
+def test_without_postgresql_the_answer_is_a_problem_document_too(auth_api: SignIn) -> None:
+    client = auth_api(Role.USER)
+    port = unused_port()
+
+    def ask(_: int) -> list[Any]:
+        # Of this thread alone, and without the pool, which is connected already.
+        database = connections["default"]
+        options = {name: value for name, value in database.settings_dict["OPTIONS"].items() if name != "pool"}
+        database.settings_dict = database.settings_dict | {"HOST": "127.0.0.1", "PORT": port, "OPTIONS": options}
+        login = {"email": client.user.email, "password": PASSWORD}
+        return [client.get(ME), APIClient().post("/api/v1/auth/login/", login)]
+
+    (answers,) = at_once(1, ask)
+
+    for answer in answers:
+        assert problem(answer) == (503, "service_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "127.0.0.1" not in answer.content.decode()
