@@ -1,6 +1,7 @@
 """structlog for our own lines and for those of every library: JSON in production, readable in local use."""
 
 import logging.config
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -9,6 +10,12 @@ import structlog
 _traceback_as_json = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
+
+
+def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take away the request that Django adds to its lines: its address holds the query string, and that may be personal."""
+    event.pop("request", None)
+    return event
 
 
 def configure(*, level: str, json: bool) -> None:
@@ -24,6 +31,7 @@ def configure(*, level: str, json: bool) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _without_request,
     ]
     renderer: list[Any] = (
         [_traceback_as_json, structlog.processors.JSONRenderer()]
@@ -46,6 +54,10 @@ def configure(*, level: str, json: bool) -> None:
             "loggers": {
                 # One line a request is written by our own middleware; the servers' own would hold no request id.
                 "uvicorn.access": {"level": "WARNING"},
+                # Likewise one line a job, by the queue; Celery's three for each of beat's ticks would drown it.
+                "celery.app.trace": {"level": "WARNING"},
+                "celery.beat": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
                 # A 4xx is an answer, not an incident.
                 "django.request": {"level": "ERROR"},
             },
@@ -54,7 +66,7 @@ def configure(*, level: str, json: bool) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared[:-1],
+            *shared[:-2],
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -10,7 +10,7 @@ from config import env
 EMBEDDED_USER: Final = "layerline_dev"
 _SECRET_KEY_LENGTH: Final = 50
 _PLACEHOLDER: Final = re.compile(
-    r"change.?me|placeholder|example|insecure|local.?only|test.?only|your.?secret|xxx", re.IGNORECASE
+    r"change.?me|placeholder|example|insecure|local.?only|test.?only|your.?secret|x{5}", re.IGNORECASE
 )
 # A secret of fewer is a pattern somebody typed.
 _DIFFERENT_CHARACTERS: Final = 10
@@ -27,7 +27,7 @@ def refuse_unsafe(settings: dict[str, Any]) -> None:
         env.fail("DEBUG", "is on. Production shows nothing of the inside.")
     if len(settings["SECRET_KEY"]) < _SECRET_KEY_LENGTH:
         env.fail("SECRET_KEY", f"is shorter than {_SECRET_KEY_LENGTH} characters.")
-    if any("*" in host for host in settings["ALLOWED_HOSTS"]):
+    if any("*" in host or host.startswith(".") for host in settings["ALLOWED_HOSTS"]):
         env.fail("ALLOWED_HOSTS", "holds a wildcard. Name each host.")
     if settings["DATABASES"]["default"]["USER"] == EMBEDDED_USER:
         env.fail("DATABASE_URL", "names the embedded PostgreSQL, which is for development only.")

@@ -3,6 +3,7 @@
 from django.apps import apps
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from apps.common.urls import health_urlpatterns
@@ -10,9 +11,9 @@ from apps.common.views import unknown_path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.users.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
-    path("api/redoc/", SpectacularRedocView.as_view(), name="redoc"),
+    path("api/schema/", require_safe(SpectacularAPIView.as_view(throttle_classes=[])), name="schema"),
+    path("api/docs/", require_safe(SpectacularSwaggerSplitView.as_view(throttle_classes=[])), name="docs"),
+    path("api/redoc/", require_safe(SpectacularRedocView.as_view(throttle_classes=[])), name="redoc"),
     path("api/", include("apps.common.urls")),
     # Last below /api/, so that an unknown path is a problem document in every environment.
     re_path(r"^api/", unknown_path),

@@ -131,12 +131,15 @@ def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> R
         got_request_exception.send(sender=custom_exception_handler, request=context["request"])
     elif code == "service_unavailable":
         log.warning("service_unavailable", cause=type(exception).__name__)
-    return Response(
-        problem_document(code, detail=_detail(exception), errors=_field_errors(exception)),
+    response = Response(
+        problem_document(code, detail=_detail(exception, code), errors=_field_errors(exception)),
         status=PROBLEMS[code].status,
         headers=_headers(exception, code),
         content_type=PROBLEM_CONTENT_TYPE,
     )
+    # Logged above, with its cause; Django would write a second line without one.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own mark
+    return response
 
 
 def _code(exception: Exception) -> str:
@@ -152,10 +155,10 @@ def _code(exception: Exception) -> str:
     return "internal_error"
 
 
-def _detail(exception: Exception) -> str | None:
+def _detail(exception: Exception, code: str) -> str | None:
     if isinstance(exception, AppException):
         return exception.detail
-    if isinstance(exception, drf.APIException) and isinstance(exception.detail, str):
+    if code != "internal_error" and isinstance(exception, drf.APIException) and isinstance(exception.detail, str):
         return str(exception.detail)
     return None
 

@@ -34,6 +34,8 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = perf_counter()
+        # Django would decode the query string as the Content-Type claims, `rot13` included.
+        request.encoding = "utf-8"
         resolve_client_address(request)
         request_id = _request_id(request)
         structlog.contextvars.clear_contextvars()
@@ -61,12 +63,26 @@ class ApiMiddleware:
         response: HttpResponseBase = self._get_response(request)
         if not request.path_info.startswith("/api/"):
             return response
-        is_error = response.status_code >= _FIRST_ERROR_STATUS
-        if is_error and response.headers.get("Content-Type") != PROBLEM_CONTENT_TYPE:
-            response = problem_response(response.status_code)
+        if response.status_code >= _FIRST_ERROR_STATUS and not _is_problem(response):
+            response = _as_problem(response)
         if request.path_info.startswith("/api/v1/"):
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _is_problem(response: HttpResponseBase) -> bool:
+    # A view that answers in HTML or YAML would also render its errors so, whatever the handler calls them.
+    renderer = getattr(response, "accepted_renderer", None)
+    return response.headers.get("Content-Type") == PROBLEM_CONTENT_TYPE and (not renderer or renderer.format == "json")
+
+
+def _as_problem(response: HttpResponseBase) -> HttpResponse:
+    """Return a problem document in the place of a page, under the page's own headers, such as `Allow`."""
+    problem = problem_response(response.status_code)
+    for name, value in response.headers.items():
+        if not name.startswith("Content-") or name.startswith("Content-Security-Policy"):
+            problem.headers[name] = value
+    return problem
 
 
 def resolve_client_address(request: HttpRequest) -> None:
@@ -102,4 +118,9 @@ def _is_address(text: str) -> bool:
 
 
 def _is_trusted(text: str) -> bool:
-    return _is_address(text) and any(ip_address(text) in network for network in settings.TRUSTED_PROXIES)
+    if not _is_address(text):
+        return False
+    address = ip_address(text)
+    # A server that listens on `::` sees an IPv4 proxy as ::ffff:10.0.0.1.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in settings.TRUSTED_PROXIES)

@@ -69,6 +69,7 @@ class PageNumberPagination(pagination.PageNumberPagination):
         described["properties"]["count_exact"] = {
             "type": "boolean",
             "enum": [False],
+            "example": False,
             "description": f"Present and false where there are more than {COUNTED_ROWS} rows.",
         }
         return described

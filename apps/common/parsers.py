@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
 from django.conf import settings
+from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
@@ -44,7 +45,10 @@ class StrictJSONParser(BaseParser):
             ParseError: If it is not the JSON it claims to be.
         """
         _require_utf8(media_type or self.media_type)
-        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        try:
+            body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        except UnreadablePostError:
+            raise ParseError("The body broke off.") from None
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise PayloadTooLarge
         try:
@@ -72,7 +76,7 @@ class StrictJSONParser(BaseParser):
 def _require_utf8(content_type: str) -> None:
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
-        if name.lower() == "charset" and value.strip('"').lower() not in {"utf-8", "utf8"}:
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType(content_type, detail="The body must be UTF-8.")
 
 

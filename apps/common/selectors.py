@@ -1,6 +1,6 @@
 from typing import Literal
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from psycopg_pool import PoolTimeout
 
@@ -17,7 +17,7 @@ class HealthSelector:
             executor = MigrationExecutor(connection)
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 return "unavailable"
-        except (DatabaseError, PoolTimeout):
+        except (Error, PoolTimeout):
             return "unavailable"
         try:
             with redis.unavailable_as():

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -14,7 +15,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from apps.common.exceptions import AppException
 from apps.common.handlers import PROBLEMS, problem_response
-from apps.common.requests import read_body
+from apps.common.requests import actor, read_body
 from apps.common.selectors import HealthSelector
 from apps.common.throttling import ScopedThrottle, count
 from apps.common.types import Anonymous
@@ -73,7 +74,9 @@ class BaseViewSet(GenericViewSet[Any]):
             request.user = Anonymous()  # type: ignore[assignment]  # what UNAUTHENTICATED_USER says, too
             self.check_throttles(request)
             raise
-        if not request.user.is_authenticated:
+        if request.user.is_authenticated:
+            structlog.contextvars.bind_contextvars(user_id=str(actor(request).id))
+        else:
             self.check_throttles(request)
 
 
@@ -83,6 +86,7 @@ def unknown_path(request: HttpRequest, **_: str) -> HttpResponse:
     return problem_response(404)
 
 
+@csrf_exempt
 @require_safe
 def problems(request: HttpRequest) -> HttpResponse:
     """Show the list of codes; the `type` of every problem document leads here."""

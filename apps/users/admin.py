@@ -7,11 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from apps.common.enums import Role
-from apps.common.exceptions import AppException
+from apps.common.exceptions import AppException, UnavailableError
 from apps.common.requests import actor
 from apps.users.managers import UserManager
 from apps.users.models import Session, User
 from apps.users.services import UserService
+from infrastructure.redis import RedisUnavailable
 
 
 class UserCreationForm(forms.ModelForm[User]):
@@ -99,8 +100,8 @@ class UserAdmin(admin.ModelAdmin[User]):
         """Show or save an account; a broken rule is a message on the page."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except AppException as error:
-            self.message_user(request, error.detail, messages.ERROR)
+        except (AppException, RedisUnavailable) as error:
+            self.message_user(request, _reason(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:  # noqa: FBT001  # Django's signature
@@ -117,11 +118,11 @@ class UserAdmin(admin.ModelAdmin[User]):
         changes = {name: data[name] for name in form.changed_data if name not in {"email", "password"}}
         UserService.update(actor=actor(request), user_id=obj.pk, changes=changes)
 
-    @admin.action(description="Deactivate the selected accounts")
+    @admin.action(permissions=["change"], description="Deactivate the selected accounts")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, UserService.deactivate, "deactivated")
 
-    @admin.action(description="Reactivate the selected accounts")
+    @admin.action(permissions=["change"], description="Reactivate the selected accounts")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, UserService.reactivate, "reactivated")
 
@@ -131,10 +132,14 @@ class UserAdmin(admin.ModelAdmin[User]):
             try:
                 service(actor=actor(request), user_id=user.pk)
                 count += 1
-            except AppException as error:
-                self.message_user(request, f"{user}: {error.detail}", messages.ERROR)
+            except (AppException, RedisUnavailable) as error:
+                self.message_user(request, f"{user}: {_reason(error)}", messages.ERROR)
         if count:
             self.message_user(request, f"{count} {done}.", messages.SUCCESS)
+
+
+def _reason(error: AppException | RedisUnavailable) -> str:
+    return error.detail if isinstance(error, AppException) else UnavailableError.detail
 
 
 @admin.register(Session)

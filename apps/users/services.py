@@ -107,10 +107,12 @@ class UserService:
         """Close an account at once and everywhere: its sessions end and its tokens die.
 
         Raises:
+            ForbiddenError: If the actor is no admin.
             NotFoundError: If there is no such account.
             OwnAccountError: If it is the actor's own.
             LastAdminError: If it is the last active admin's.
         """
+        _require_admin(actor)
         if actor.id == user_id:
             raise OwnAccountError
         with transaction.atomic():
@@ -129,8 +131,10 @@ class UserService:
         """Open a closed account again. Its old tokens stay dead.
 
         Raises:
+            ForbiddenError: If the actor is no admin.
             NotFoundError: If there is no such account.
         """
+        _require_admin(actor)
         with transaction.atomic():
             user = _lock_user(user_id)
             if user.is_active:

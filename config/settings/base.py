@@ -50,7 +50,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.common.middleware.RequestContextMiddleware",
     "apps.common.middleware.ApiMiddleware",
+    # Outside of whatever may refuse a request: their headers stand on refusals too.
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -58,7 +60,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 # An address without its slash is an unknown path; a redirect would turn a POST into a GET.
 APPEND_SLASH = False

@@ -23,7 +23,7 @@ NEW = {"email": "Ada@Example.com", "name": "Ada", "phone": "+442079460000", "rol
 
 @pytest.fixture
 def admin() -> User:
-    return AdminFactory(email="root@admin.test", name="Root")
+    return AdminFactory.create(email="root@admin.test", name="Root")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_whoever_may_use_the_site_signs_in_with_any_spelling_of_the_address(admi
 
 @pytest.mark.parametrize("values", [{"is_staff": False}, {"is_active": False}])
 def test_nobody_else_enters(values: dict[str, bool]) -> None:
-    user = AdminFactory(**{"is_superuser": True} | values)
+    user = AdminFactory.create(**{"is_superuser": True} | values)
     browser = Browser()
 
     response = browser.post("/admin/login/?next=/admin/", {"username": user.email, "password": PASSWORD})
@@ -71,7 +71,7 @@ def test_nobody_else_enters(values: dict[str, bool]) -> None:
 
 
 def test_every_page_of_the_slice_opens_and_none_shows_a_hash(browser: Browser, admin: User) -> None:
-    user = UserFactory(phone="+442079460000")
+    user = UserFactory.create(phone="+442079460000")
     UserService.login(email=user.email, password=PASSWORD)
     session = Session.objects.get()
     paths = [LIST, ADD, _page(user), f"/admin/users/user/{user.pk}/history/"]
@@ -85,8 +85,8 @@ def test_every_page_of_the_slice_opens_and_none_shows_a_hash(browser: Browser, a
 
 
 def test_the_search_finds_the_beginnings_of_words(browser: Browser) -> None:
-    UserFactory(name="Ada Lovelace", email="ada@example.com")
-    UserFactory(name="Bob", email="bob@example.com")
+    UserFactory.create(name="Ada Lovelace", email="ada@example.com")
+    UserFactory.create(name="Bob", email="bob@example.com")
 
     def found(text: str) -> set[str]:
         page = browser.get(LIST, {"q": text}).content.decode()
@@ -148,7 +148,7 @@ def test_a_wrong_field_is_named_on_the_form(browser: Browser, wrong: dict[str, s
 
 
 def test_an_account_is_changed(browser: Browser) -> None:
-    user = UserFactory(name="Ada", phone="+442079460000")
+    user = UserFactory.create(name="Ada", phone="+442079460000")
 
     response = browser.post(_page(user), _form(user, name="Ada King", phone="", role="moderator", is_staff=True))
 
@@ -158,7 +158,7 @@ def test_an_account_is_changed(browser: Browser) -> None:
 
 
 def test_what_is_only_shown_cannot_be_sent(browser: Browser) -> None:
-    user = UserFactory(email="ada@example.com")
+    user = UserFactory.create(email="ada@example.com")
     forged = {
         "email": "eve@example.com",
         "is_active": "",
@@ -176,7 +176,7 @@ def test_what_is_only_shown_cannot_be_sent(browser: Browser) -> None:
 
 
 def test_a_demoted_admin_loses_the_site_with_the_role(browser: Browser) -> None:
-    other = AdminFactory()
+    other = AdminFactory.create()
 
     browser.post(_page(other), _form(other, role="user"))
 
@@ -209,7 +209,7 @@ def test_the_action_deactivates_each_and_tells_what_it_could_not(browser: Browse
 
 
 def test_the_action_reactivates(browser: Browser) -> None:
-    user = UserFactory(is_active=False)
+    user = UserFactory.create(is_active=False)
 
     response = browser.post(LIST, {"action": "reactivate", "_selected_action": [str(user.pk)]})
 
@@ -219,7 +219,7 @@ def test_the_action_reactivates(browser: Browser) -> None:
 
 
 def test_no_account_is_deleted_here(browser: Browser) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     assert browser.post(f"/admin/users/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
     browser.post(LIST, {"action": "delete_selected", "_selected_action": [str(user.pk)], "post": "yes"})
@@ -239,7 +239,7 @@ def test_sessions_can_only_be_looked_at(browser: Browser, admin: User) -> None:
 @pytest.fixture
 def clerk() -> Browser:
     """A browser of someone who may use the site for accounts and is no admin over the API."""
-    user = ModeratorFactory(is_staff=True)
+    user = ModeratorFactory.create(is_staff=True)
     user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
     browser = Browser()
     browser.force_login(user)
@@ -247,7 +247,7 @@ def clerk() -> Browser:
 
 
 def test_permissions_of_the_site_give_no_role(clerk: Browser) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     before = row(user.pk)
 
     for changes in ({"role": "admin"}, {"is_staff": True}):
@@ -268,7 +268,7 @@ def test_an_account_whose_role_may_not_be_given_is_not_made_at_all(clerk: Browse
 
 @pytest.mark.parametrize("action", ["deactivate", "reactivate"])
 def test_permissions_of_the_site_close_and_open_no_account(clerk: Browser, action: str) -> None:
-    user = UserFactory(is_active=action == "deactivate")
+    user = UserFactory.create(is_active=action == "deactivate")
     before = row(user.pk)
 
     response = clerk.post(LIST, {"action": action, "_selected_action": [str(user.pk)]})
@@ -277,9 +277,23 @@ def test_permissions_of_the_site_close_and_open_no_account(clerk: Browser, actio
     assert row(user.pk) == before
 
 
+def test_who_may_only_look_is_not_even_offered_the_actions() -> None:
+    viewer, user = UserFactory.create(is_staff=True), UserFactory.create()
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    browser = Browser()
+    browser.force_login(viewer)
+
+    page = browser.get(LIST)
+    browser.post(LIST, {"action": "deactivate", "_selected_action": [str(user.pk)]})
+
+    assert page.status_code == 200
+    assert 'name="action"' not in page.content.decode()
+    assert User.objects.get(pk=user.pk).is_active
+
+
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_a_change_is_refused_with_a_message(browser: Browser) -> None:
-    user = UserFactory(name="Ada")
+    user = UserFactory.create(name="Ada")
     before = row(user.pk)
 
     with redis_refusing():

@@ -112,7 +112,7 @@ def test_the_role_in_the_token_gives_no_right(client: Client) -> None:
 
 
 def test_anothers_id_in_the_token_opens_nothing_without_that_ones_session(client: Client) -> None:
-    assert problem(_ask(f"Bearer {_signed(client, sub=str(UserFactory().pk))}")) == (401, "session_revoked")
+    assert problem(_ask(f"Bearer {_signed(client, sub=str(UserFactory.create().pk))}")) == (401, "session_revoked")
 
 
 @pytest.mark.parametrize("version", [0, 2])
@@ -143,7 +143,7 @@ def test_a_foreign_key_signs_nothing(client: Client) -> None:
 
 
 def test_an_expired_token_is_named(client: Client) -> None:
-    user, moment = UserFactory(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    user, moment = UserFactory.create(), datetime(2026, 3, 1, 12, tzinfo=UTC)
     with freeze_time(moment):
         pair = UserService.login(email=user.email, password=PASSWORD)
     with freeze_time(moment + timedelta(minutes=15)):

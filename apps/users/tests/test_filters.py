@@ -27,7 +27,7 @@ def _accounts() -> None:
     for day, (factory, name, values) in enumerate(
         [(UserFactory, "Ada", {}), (AdminFactory, "Bob", {}), (UserFactory, "Cleo", {"is_active": False})]
     ):
-        user = factory(name=name, email=f"{name.lower()}@{'zyx'[day]}.example", **values)
+        user = factory.create(name=name, email=f"{name.lower()}@{'zyx'[day]}.example", **values)
         User.objects.filter(pk=user.pk).update(created_at=moment + timedelta(days=day))
 
 

@@ -76,7 +76,7 @@ def test_a_user_without_a_password_has_none_that_fits() -> None:
 
 @pytest.mark.django_db
 def test_rows_are_selected_by_activity_and_by_role() -> None:
-    user, closed, admin = UserFactory(), ModeratorFactory(is_active=False), AdminFactory()
+    user, closed, admin = UserFactory.create(), ModeratorFactory.create(is_active=False), AdminFactory.create()
 
     assert set(User.objects.active()) == {user, admin}
     assert set(User.objects.by_role(Role.MODERATOR)) == {closed}
@@ -105,14 +105,14 @@ def test_rows_are_selected_by_activity_and_by_role() -> None:
     ],
 )
 def test_a_search_finds_the_beginnings_of_words(text: str, found: bool) -> None:  # noqa: FBT001  # a column of the table
-    user = UserFactory(name="Ada Lovelace", email="ada.love@example.com")
+    user = UserFactory.create(name="Ada Lovelace", email="ada.love@example.com")
 
     assert list(User.objects.get_queryset().search(text)) == ([user] if found else [])
 
 
 @pytest.mark.django_db
 def test_no_character_breaks_the_search() -> None:
-    UserFactory()
+    UserFactory.create()
     every = "".join(chr(point) for point in range(1, 0x3000) if not 0xD800 <= point < 0xE000)
 
     for start in range(0, len(every), 100):

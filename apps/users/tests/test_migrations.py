@@ -14,7 +14,7 @@ def _migrate(name: str) -> None:
 
 
 def test_the_trigger_goes_and_comes_with_its_migration() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     _migrate("0001_initial")
     User.objects.update(name="Ada")

@@ -26,21 +26,21 @@ pytestmark = pytest.mark.django_db
 def test_the_database_refuses_what_would_break_a_rule_whoever_writes_it(
     columns: dict[str, Any], constraint: str
 ) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     with pytest.raises(IntegrityError, match=constraint):
         User.objects.filter(pk=user.pk).update(**columns)
 
 
 def test_an_address_is_unique() -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     with pytest.raises(IntegrityError, match="users_email"):
-        UserFactory(email="ada@example.com")
+        UserFactory.create(email="ada@example.com")
 
 
 def test_every_update_raises_the_row_version_however_it_is_made() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     def version() -> int:
         return int(User.objects.values_list("row_version", flat=True).get(pk=user.pk))
@@ -77,7 +77,7 @@ def test_the_phone_is_stored_as_ciphertext_which_differs_for_the_same_number() -
 
 
 def test_a_deleted_user_takes_sessions_and_tokens_along() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     UserService.login(email=user.email, password=PASSWORD)
 
     user.delete()
@@ -87,7 +87,7 @@ def test_a_deleted_user_takes_sessions_and_tokens_along() -> None:
 
 
 def test_rows_have_names_that_people_can_read() -> None:
-    user = AdminFactory(email="ada@example.com")
+    user = AdminFactory.create(email="ada@example.com")
     UserService.login(email=user.email, password=PASSWORD)
 
     session, token = Session.objects.get(), RefreshToken.objects.get()
@@ -104,7 +104,9 @@ def test_the_models_need_no_migration_and_pass_their_checks() -> None:
 
 def test_search_uses_its_index() -> None:
     with connection.cursor() as cursor:
+        # A handful of rows is read faster without any index.
         cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
     plan = User.objects.get_queryset().search("ada").explain()
 
     assert "users_search" in plan

@@ -19,7 +19,7 @@ PHONE = "+442079460000"
 def test_by_id_is_served_by_the_cache_the_second_time_and_is_the_same(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    user = ModeratorFactory(phone=PHONE, email_verified_at=datetime(2026, 1, 1, tzinfo=UTC))
+    user = ModeratorFactory.create(phone=PHONE, email_verified_at=datetime(2026, 1, 1, tzinfo=UTC))
 
     with django_assert_num_queries(1):
         cold = UserSelector.by_id(user_id=user.pk)
@@ -42,10 +42,10 @@ def test_by_id_never_returns_another_users_row() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_cache_holds_neither_hash_nor_plaintext_phone_nor_token() -> None:
-    user = UserFactory(phone=PHONE)
+    user = UserFactory.create(phone=PHONE)
     pair = UserService.login(email=user.email, password=PASSWORD)
     account = UserSelector.by_id(user_id=user.pk)
-    UserService.update(actor=AdminFactory(), user_id=user.pk, changes={"name": "Ada"})
+    UserService.update(actor=AdminFactory.create(), user_id=user.pk, changes={"name": "Ada"})
 
     held = b"\n".join(value for value in redis_contents().values())
 
@@ -57,7 +57,7 @@ def test_the_cache_holds_neither_hash_nor_plaintext_phone_nor_token() -> None:
 
 @pytest.mark.django_db
 def test_an_account_tells_its_phone_and_shows_only_ciphertext() -> None:
-    account = UserSelector.committed(user_id=UserFactory(phone=PHONE).pk)
+    account = UserSelector.committed(user_id=UserFactory.create(phone=PHONE).pk)
 
     assert account.phone == PHONE
     assert PHONE not in repr(account)
@@ -67,7 +67,7 @@ def test_an_account_tells_its_phone_and_shows_only_ciphertext() -> None:
 
 @pytest.mark.django_db
 def test_an_account_without_a_phone_has_none() -> None:
-    assert UserSelector.committed(user_id=UserFactory().pk).phone is None
+    assert UserSelector.committed(user_id=UserFactory.create().pk).phone is None
 
 
 @pytest.mark.django_db
@@ -82,7 +82,7 @@ def test_an_unknown_id_is_not_found_and_leaves_nothing_in_the_cache() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_database_answers() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     with redis_refusing():
         assert UserSelector.by_id(user_id=user.pk).email == user.email
@@ -91,7 +91,7 @@ def test_without_redis_the_database_answers() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("typed", ["ada@example.com", "ADA@Example.com", " ａｄａ@example.com "])
 def test_an_account_is_found_by_any_spelling_of_its_address(typed: str) -> None:
-    user = UserFactory(email="ada@example.com")
+    user = UserFactory.create(email="ada@example.com")
 
     assert UserSelector.by_email(email=typed) == user
     assert UserSelector.email_exists(email=typed)
@@ -101,15 +101,15 @@ def test_an_account_is_found_by_any_spelling_of_its_address(typed: str) -> None:
 
 @pytest.mark.django_db
 def test_the_active_ones_are_listed_without_the_closed() -> None:
-    user = UserFactory()
-    UserFactory(is_active=False)
+    user = UserFactory.create()
+    UserFactory.create(is_active=False)
 
     assert UserSelector.list_active() == [user]
 
 
 @pytest.mark.django_db
 def test_all_are_listed_newest_first() -> None:
-    users = [UserFactory(), AdminFactory(), UserFactory(is_active=False)]
+    users = [UserFactory.create(), AdminFactory.create(), UserFactory.create(is_active=False)]
 
     assert list(UserSelector.listing()) == users[::-1]
 
@@ -118,7 +118,7 @@ def test_all_are_listed_newest_first() -> None:
 def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    user, other = UserFactory(phone=PHONE), UserFactory()
+    user, other = UserFactory.create(phone=PHONE), UserFactory.create()
     UserService.login(email=user.email, password=PASSWORD)
     session = Session.objects.get()
 
@@ -132,7 +132,7 @@ def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
 
 @pytest.mark.django_db
 def test_a_row_and_a_cached_account_are_both_actors() -> None:
-    user = AdminFactory()
+    user = AdminFactory.create()
     account = UserSelector.committed(user_id=user.pk)
 
     assert (account.id, account.role) == (user.id, user.role) == (user.pk, Role.ADMIN)

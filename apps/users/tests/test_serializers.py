@@ -51,7 +51,9 @@ def test_a_phone_is_an_international_number_or_none(phone: str | None) -> None:
     assert _valid(RegisterSerializer(data=GOOD | {"phone": phone}))["phone"] == phone
 
 
-@pytest.mark.parametrize("phone", ["", "442079460000", "+0442079460000", "+44 20", "+123456", "+1234567890123456", "+44x"])
+@pytest.mark.parametrize(
+    "phone", ["", "442079460000", "+0442079460000", "+44 20", "+123456", "+1234567890123456", "+44x"]
+)
 def test_anything_else_is_no_phone(phone: str) -> None:
     assert list(_errors(RegisterSerializer(data=GOOD | {"phone": phone}))) == ["phone"]
 
@@ -69,7 +71,7 @@ def test_a_name_may_be_of_any_script(name: str) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("serializer", [UserSerializer, UserDetailSerializer])
 def test_a_row_and_a_cached_account_look_the_same(serializer: type[UserSerializer]) -> None:
-    user: User = UserFactory(phone="+442079460000", avatar="")
+    user: User = UserFactory.create(phone="+442079460000", avatar="")
 
     shown = serializer(UserSelector.committed(user_id=user.pk)).data
 
@@ -80,7 +82,7 @@ def test_a_row_and_a_cached_account_look_the_same(serializer: type[UserSerialize
 
 @pytest.mark.django_db
 def test_an_avatar_is_shown_once_there_is_one() -> None:
-    assert UserSerializer(UserFactory(avatar="avatars/ada.png")).data["avatar"] == "avatars/ada.png"
+    assert UserSerializer(UserFactory.create(avatar="avatars/ada.png")).data["avatar"] == "avatars/ada.png"
 
 
 def _errors(serializer: StrictSerializer) -> dict[str, Any]:

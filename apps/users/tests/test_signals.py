@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _warm(**values: object) -> User:
-    user = UserFactory(**values)
+    user = UserFactory.create(**values)
     UserSelector.by_id(user_id=user.pk)
     assert account_cache.get_many([user.pk])
     return user
@@ -87,7 +87,7 @@ def test_without_redis_the_row_is_not_written_since_a_cached_copy_would_outlive_
 
 def test_without_redis_a_new_account_can_be_made() -> None:
     with redis_refusing():
-        user = UserFactory()
+        user = UserFactory.create()
 
     assert UserSelector.by_id(user_id=user.pk).email == user.email
 

@@ -28,7 +28,7 @@ def test_the_welcome_mail_goes_to_the_new_account_once_however_often_the_message
 
 
 def test_a_mail_that_cannot_be_sent_leaves_the_job_for_later() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     with transaction.atomic():
         outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
     user.delete()
@@ -43,7 +43,7 @@ def test_a_mail_that_cannot_be_sent_leaves_the_job_for_later() -> None:
 
 
 def test_the_hourly_clean_up_removes_what_is_expired() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     UserService.login(email=user.email, password=PASSWORD)
     Session.objects.create(user=user, expires_at=datetime.now(UTC) - timedelta(seconds=1))
 

@@ -3,18 +3,18 @@ from uuid import uuid4
 import pytest
 
 from apps.common.enums import Role
-from apps.common.exceptions import AppException, NotFoundError
+from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
 from apps.users.exceptions import LastAdminError, OwnAccountError, SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
+from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.support import at_once, redis_refusing, row
 from infrastructure.redis import RedisUnavailable
 
 
 @pytest.mark.django_db
 def test_a_deactivated_account_loses_every_session_and_every_token() -> None:
-    admin, user = AdminFactory(), UserFactory()
+    admin, user = AdminFactory.create(), UserFactory.create()
     credentials = [UserService.login(email=user.email, password=PASSWORD) for _ in range(2)]
 
     UserService.deactivate(actor=admin, user_id=user.pk)
@@ -31,7 +31,7 @@ def test_a_deactivated_account_loses_every_session_and_every_token() -> None:
 
 @pytest.mark.django_db
 def test_once_more_is_no_error_and_no_change() -> None:
-    admin, user = AdminFactory(), UserFactory()
+    admin, user = AdminFactory.create(), UserFactory.create()
     UserService.deactivate(actor=admin, user_id=user.pk)
     before = row(user.pk)
 
@@ -42,7 +42,7 @@ def test_once_more_is_no_error_and_no_change() -> None:
 
 @pytest.mark.django_db
 def test_nobody_deactivates_the_own_account() -> None:
-    admin, _ = AdminFactory(), AdminFactory()
+    admin, _ = AdminFactory.create(), AdminFactory.create()
     before = row(admin.pk)
 
     with pytest.raises(OwnAccountError):
@@ -53,25 +53,37 @@ def test_nobody_deactivates_the_own_account() -> None:
 
 @pytest.mark.django_db
 def test_the_last_active_admin_cannot_be_deactivated() -> None:
-    admin, former = AdminFactory(), UserFactory()
-    AdminFactory(is_active=False)
+    admin, closed = AdminFactory.create(), AdminFactory.create(is_active=False)
     before = row(admin.pk)
 
+    # One who was still an admin when the request came in.
     with pytest.raises(LastAdminError):
-        UserService.deactivate(actor=former, user_id=admin.pk)
+        UserService.deactivate(actor=closed, user_id=admin.pk)
 
     assert row(admin.pk) == before
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("factory", [UserFactory, ModeratorFactory])
+def test_nobody_but_an_admin_deactivates(factory: type[UserFactory]) -> None:
+    actor, user = factory.create(), UserFactory.create()
+    before = row(user.pk)
+
+    with pytest.raises(ForbiddenError):
+        UserService.deactivate(actor=actor, user_id=user.pk)
+
+    assert row(user.pk) == before
+
+
+@pytest.mark.django_db
 def test_an_unknown_account_is_not_found() -> None:
     with pytest.raises(NotFoundError):
-        UserService.deactivate(actor=AdminFactory(), user_id=uuid4())
+        UserService.deactivate(actor=AdminFactory.create(), user_id=uuid4())
 
 
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_nothing_is_deactivated_since_a_cached_copy_would_outlive_it() -> None:
-    admin, user = AdminFactory(), UserFactory()
+    admin, user = AdminFactory.create(), UserFactory.create()
     credentials = UserService.login(email=user.email, password=PASSWORD)
     before = row(user.pk)
 
@@ -86,7 +98,7 @@ def test_without_redis_nothing_is_deactivated_since_a_cached_copy_would_outlive_
 def test_of_two_admins_who_deactivate_each_other_at_once_one_stays() -> None:
     for _ in range(10):
         User.objects.all().delete()
-        admins = [AdminFactory(), AdminFactory()]
+        admins = [AdminFactory.create(), AdminFactory.create()]
 
         def deactivate(number: int, admins: list[User] = admins) -> str:
             try:
@@ -103,7 +115,7 @@ def test_of_two_admins_who_deactivate_each_other_at_once_one_stays() -> None:
 def test_one_who_is_demoted_and_one_who_is_deactivated_at_once_leave_one_admin() -> None:
     for _ in range(10):
         User.objects.all().delete()
-        admins = [AdminFactory(), AdminFactory()]
+        admins = [AdminFactory.create(), AdminFactory.create()]
 
         def remove(number: int, admins: list[User] = admins) -> str:
             try:
@@ -121,9 +133,9 @@ def test_one_who_is_demoted_and_one_who_is_deactivated_at_once_leave_one_admin()
 
 @pytest.mark.django_db(transaction=True)
 def test_a_login_beside_a_deactivation_leaves_no_open_session() -> None:
-    admin = AdminFactory()
+    admin = AdminFactory.create()
     for _ in range(10):
-        user = UserFactory()
+        user = UserFactory.create()
 
         def act(number: int, user: User = user) -> None:
             if number:

@@ -41,7 +41,7 @@ def hasher() -> Iterator[type[CountingHasher]]:
 
 
 def test_a_login_opens_a_session_and_stores_the_refresh_tokens_claims_but_no_token() -> None:
-    user = ModeratorFactory()
+    user = ModeratorFactory.create()
 
     credentials = UserService.login(email=user.email, password=PASSWORD)
 
@@ -58,7 +58,7 @@ def test_a_login_opens_a_session_and_stores_the_refresh_tokens_claims_but_no_tok
 
 
 def test_a_session_ends_after_thirty_days_and_its_refresh_token_after_seven() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
     with freeze_time(moment):
         UserService.login(email=user.email, password=PASSWORD)
@@ -69,7 +69,7 @@ def test_a_session_ends_after_thirty_days_and_its_refresh_token_after_seven() ->
 
 @pytest.mark.parametrize("typed", ["ADA@EXAMPLE.COM", "ａｄａ@example.com", " Ada@Example.com "])
 def test_any_spelling_of_the_address_signs_in(typed: str) -> None:
-    user = UserFactory(email="ada@example.com")
+    user = UserFactory.create(email="ada@example.com")
 
     credentials = UserService.login(email=typed, password=PASSWORD)
 
@@ -78,7 +78,7 @@ def test_any_spelling_of_the_address_signs_in(typed: str) -> None:
 
 @pytest.mark.parametrize("password", [PASSWORD[:-1], f"{PASSWORD} ", f" {PASSWORD}", PASSWORD.upper(), ""])
 def test_a_password_that_is_nearly_right_is_wrong(password: str) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=user.email, password=password)
@@ -87,7 +87,7 @@ def test_a_password_that_is_nearly_right_is_wrong(password: str) -> None:
 
 
 def test_an_inactive_account_cannot_log_in_with_the_right_password() -> None:
-    user = UserFactory(is_active=False)
+    user = UserFactory.create(is_active=False)
 
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=user.email, password=PASSWORD)
@@ -106,7 +106,7 @@ def test_an_account_without_a_password_cannot_be_entered() -> None:
 
 @pytest.mark.parametrize("case", ["unknown", "wrong", "inactive", "inactive and wrong", "no password"])
 def test_every_failed_login_costs_exactly_one_hash(case: str, hasher: type[CountingHasher]) -> None:
-    user = UserFactory(is_active="inactive" not in case)
+    user = UserFactory.create(is_active="inactive" not in case)
     if case == "no password":
         user.set_unusable_password()
         user.save()
@@ -120,7 +120,7 @@ def test_every_failed_login_costs_exactly_one_hash(case: str, hasher: type[Count
 
 
 def test_a_bcrypt_hash_becomes_an_argon2id_hash_at_the_next_login() -> None:
-    user = UserFactory(password=make_password(PASSWORD, hasher="bcrypt_sha256"))
+    user = UserFactory.create(password=make_password(PASSWORD, hasher="bcrypt_sha256"))
 
     UserService.login(email=user.email, password=PASSWORD)
 
@@ -131,7 +131,7 @@ def test_a_bcrypt_hash_becomes_an_argon2id_hash_at_the_next_login() -> None:
 
 def test_a_wrong_password_leaves_an_old_hash_as_it_is() -> None:
     old = make_password(PASSWORD, hasher="bcrypt_sha256")
-    user = UserFactory(password=old)
+    user = UserFactory.create(password=old)
 
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=user.email, password="not the one at all")
@@ -141,7 +141,7 @@ def test_a_wrong_password_leaves_an_old_hash_as_it_is() -> None:
 
 
 def test_a_hash_of_another_cost_is_replaced_at_the_next_login() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     with override_settings(ARGON2_TIME_COST=2):
         UserService.login(email=user.email, password=PASSWORD)
 
@@ -151,7 +151,7 @@ def test_a_hash_of_another_cost_is_replaced_at_the_next_login() -> None:
 
 @pytest.mark.parametrize("changes", [{"is_active": False}, {"password": "another hash"}])
 def test_no_session_opens_for_an_account_that_changed_after_its_password_was_verified(changes: dict[str, Any]) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     verified = user.password
     User.objects.filter(pk=user.pk).update(**changes)
 
@@ -162,7 +162,7 @@ def test_no_session_opens_for_an_account_that_changed_after_its_password_was_ver
 
 
 def test_each_login_is_a_session_of_its_own() -> None:
-    user = UserFactory(role=Role.USER)
+    user = UserFactory.create(role=Role.USER)
 
     first = UserService.login(email=user.email, password=PASSWORD)
     second = UserService.login(email=user.email, password=PASSWORD)

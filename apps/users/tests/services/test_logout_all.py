@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_every_session_of_the_user_ends_and_nobody_elses() -> None:
-    user, other = UserFactory(), UserFactory()
+    user, other = UserFactory.create(), UserFactory.create()
     mine = [UserService.login(email=user.email, password=PASSWORD) for _ in range(3)]
     others = UserService.login(email=other.email, password=PASSWORD)
 
@@ -28,7 +28,7 @@ def test_every_session_of_the_user_ends_and_nobody_elses() -> None:
 
 
 def test_a_login_afterwards_works() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     SessionService.logout_all(user_id=user.pk)
 
     credentials = UserService.login(email=user.email, password=PASSWORD)

@@ -14,7 +14,7 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_only_what_is_expired_goes() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     with freeze_time(MOMENT):
         UserService.login(email=user.email, password=PASSWORD)
     with freeze_time(MOMENT + timedelta(days=5)):
@@ -32,7 +32,7 @@ def test_only_what_is_expired_goes() -> None:
 
 
 def test_a_session_that_was_ended_stays_until_its_date_so_that_its_tokens_stay_refused() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     with freeze_time(MOMENT):
         credentials = UserService.login(email=user.email, password=PASSWORD)
         SessionService.logout(token=credentials.refresh)
@@ -43,7 +43,7 @@ def test_a_session_that_was_ended_stays_until_its_date_so_that_its_tokens_stay_r
 
 
 def test_more_rows_than_a_batch_go_in_one_run() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     past = datetime.now(UTC) - timedelta(days=1)
     Session.objects.bulk_create(Session(user=user, expires_at=past) for _ in range(services.PURGE_BATCH + 1))
 
@@ -53,7 +53,7 @@ def test_more_rows_than_a_batch_go_in_one_run() -> None:
 
 def test_a_chain_of_tokens_goes_although_each_names_its_successor() -> None:
     with freeze_time(MOMENT):
-        credentials = UserService.login(email=UserFactory().email, password=PASSWORD)
+        credentials = UserService.login(email=UserFactory.create().email, password=PASSWORD)
         for _ in range(3):
             credentials = SessionService.refresh(token=credentials.refresh)
     with freeze_time(MOMENT + timedelta(days=8)):

@@ -19,7 +19,7 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def _login() -> Credentials:
-    return UserService.login(email=UserFactory().email, password=PASSWORD)
+    return UserService.login(email=UserFactory.create().email, password=PASSWORD)
 
 
 def _refresh(token: str) -> str:
@@ -92,7 +92,7 @@ def test_reuse_of_a_token_whose_successor_was_used_ends_the_session_at_once() ->
 
 @pytest.mark.django_db
 def test_reuse_ends_that_session_only() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     with freeze_time(MOMENT):
         stolen, other = (UserService.login(email=user.email, password=PASSWORD) for _ in range(2))
         SessionService.refresh(token=stolen.refresh)
@@ -197,9 +197,9 @@ def test_two_hundred_parallel_refreshes_of_one_token_make_one_successor() -> Non
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("end", ["logout", "logout_all", "deactivate"])
 def test_a_refresh_beside_the_end_of_the_session_fails_cleanly_and_leaves_no_living_token(end: str) -> None:
-    admin = AdminFactory()
+    admin = AdminFactory.create()
     for _ in range(15):
-        user = UserFactory()
+        user = UserFactory.create()
         credentials = UserService.login(email=user.email, password=PASSWORD)
 
         def act(number: int, user: User = user, credentials: Credentials = credentials) -> str:

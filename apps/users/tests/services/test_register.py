@@ -56,7 +56,7 @@ def test_a_registration_that_is_rolled_back_leaves_neither_account_nor_job() -> 
     ["ADA@EXAMPLE.COM", "Ada@example.com", "ａｄａ@example.com", " ada@example.com ", "ada＠example.com"],
 )
 def test_another_spelling_of_a_taken_address_is_taken(typed: str) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     with pytest.raises(EmailTakenError):
         UserService.register(email=typed, name="Ada", password=PASSWORD)

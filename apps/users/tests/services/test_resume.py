@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_role_is_the_accounts_and_not_the_tokens() -> None:
-    admin, _ = AdminFactory(), AdminFactory()
+    admin, _ = AdminFactory.create(), AdminFactory.create()
     credentials = UserService.login(email=admin.email, password=PASSWORD)
     UserService.update(actor=admin, user_id=admin.pk, changes={"role": "user"})
 
@@ -24,14 +24,14 @@ def test_the_role_is_the_accounts_and_not_the_tokens() -> None:
 
 
 def test_a_refresh_token_opens_nothing() -> None:
-    credentials = UserService.login(email=UserFactory().email, password=PASSWORD)
+    credentials = UserService.login(email=UserFactory.create().email, password=PASSWORD)
 
     with pytest.raises(TokenInvalidError):
         SessionService.resume(access=credentials.refresh)
 
 
 def test_an_access_token_works_for_fifteen_minutes() -> None:
-    user, moment = UserFactory(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    user, moment = UserFactory.create(), datetime(2026, 3, 1, 12, tzinfo=UTC)
     with freeze_time(moment):
         credentials = UserService.login(email=user.email, password=PASSWORD)
 
@@ -43,7 +43,7 @@ def test_an_access_token_works_for_fifteen_minutes() -> None:
 
 @pytest.mark.parametrize("change", ["ended", "expired", "deleted", "version", "inactive"])
 def test_a_genuine_token_is_refused_once_what_it_stands_for_is_over(change: str) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     credentials = UserService.login(email=user.email, password=PASSWORD)
     now = datetime.now(UTC)
     {
@@ -59,7 +59,7 @@ def test_a_genuine_token_is_refused_once_what_it_stands_for_is_over(change: str)
 
 
 def test_a_token_for_anothers_session_is_refused() -> None:
-    user, other = UserFactory(), UserFactory()
+    user, other = UserFactory.create(), UserFactory.create()
     UserService.login(email=other.email, password=PASSWORD)
     session = Session.objects.get()
     forged = TokenService.access(user_id=user.pk, role="user", version=1, session_id=session.pk)

@@ -24,7 +24,7 @@ ADMIN = Someone(uuid4(), Role.ADMIN)
 
 @pytest.mark.django_db
 def test_name_and_phone_change_and_the_changed_account_comes_back() -> None:
-    user = UserFactory(name="Ada", phone="+442079460000")
+    user = UserFactory.create(name="Ada", phone="+442079460000")
 
     account = UserService.update(actor=user, user_id=user.pk, changes={"name": "Ada King", "phone": None})
 
@@ -34,7 +34,7 @@ def test_name_and_phone_change_and_the_changed_account_comes_back() -> None:
 
 @pytest.mark.django_db
 def test_what_is_not_named_stays() -> None:
-    user = ModeratorFactory(name="Ada", phone="+442079460000")
+    user = ModeratorFactory.create(name="Ada", phone="+442079460000")
     before = row(user.pk)
 
     UserService.update(actor=user, user_id=user.pk, changes={"name": "Ada King"})
@@ -46,7 +46,7 @@ def test_what_is_not_named_stays() -> None:
 
 @pytest.mark.django_db
 def test_an_admin_changes_a_role() -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     UserService.update(actor=ADMIN, user_id=user.pk, changes={"role": "moderator"})
 
@@ -58,7 +58,7 @@ def test_an_admin_changes_a_role() -> None:
 @pytest.mark.parametrize("changes", [{"role": "admin"}, {"is_staff": True}, {"name": "Eve", "role": "moderator"}])
 @pytest.mark.parametrize("role", [Role.USER, Role.MODERATOR])
 def test_nobody_else_raises_anyone_not_even_himself(role: Role, changes: dict[str, object]) -> None:
-    user = UserFactory(role=Role.USER)
+    user = UserFactory.create(role=Role.USER)
     before = row(user.pk)
 
     with pytest.raises(ForbiddenError):
@@ -69,7 +69,7 @@ def test_nobody_else_raises_anyone_not_even_himself(role: Role, changes: dict[st
 
 @pytest.mark.django_db
 def test_the_role_one_has_may_be_named_by_anyone() -> None:
-    user = UserFactory(name="Ada")
+    user = UserFactory.create(name="Ada")
 
     UserService.update(actor=user, user_id=user.pk, changes={"name": "Ada King", "role": "user", "is_staff": False})
 
@@ -79,7 +79,7 @@ def test_the_role_one_has_may_be_named_by_anyone() -> None:
 
 @pytest.mark.django_db
 def test_a_demoted_admin_loses_the_admin_site_with_the_role() -> None:
-    admin, _ = AdminFactory(), AdminFactory()
+    admin, _ = AdminFactory.create(), AdminFactory.create()
 
     UserService.update(actor=ADMIN, user_id=admin.pk, changes={"role": "moderator"})
 
@@ -90,9 +90,9 @@ def test_a_demoted_admin_loses_the_admin_site_with_the_role() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("others", [[], ["inactive"]])
 def test_the_last_active_admin_keeps_the_role(others: list[str]) -> None:
-    admin = AdminFactory()
+    admin = AdminFactory.create()
     for _ in others:
-        AdminFactory(is_active=False)
+        AdminFactory.create(is_active=False)
     before = row(admin.pk)
 
     with pytest.raises(LastAdminError):
@@ -103,8 +103,8 @@ def test_the_last_active_admin_keeps_the_role(others: list[str]) -> None:
 
 @pytest.mark.django_db
 def test_an_inactive_admin_may_be_demoted_while_one_active_admin_is_left() -> None:
-    AdminFactory()
-    closed = AdminFactory(is_active=False)
+    AdminFactory.create()
+    closed = AdminFactory.create(is_active=False)
 
     UserService.update(actor=ADMIN, user_id=closed.pk, changes={"role": "user"})
 
@@ -120,7 +120,7 @@ def test_an_unknown_account_is_not_found() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_is_read_back_from_the_cache_right_after_the_commit() -> None:
-    user = UserFactory(name="Ada")
+    user = UserFactory.create(name="Ada")
     UserSelector.by_id(user_id=user.pk)
 
     UserService.update(actor=ADMIN, user_id=user.pk, changes={"name": "Ada King", "role": "moderator"})
@@ -133,7 +133,7 @@ def test_a_change_is_read_back_from_the_cache_right_after_the_commit() -> None:
 def test_of_two_admins_who_demote_each_other_at_once_one_stays() -> None:
     for _ in range(10):
         User.objects.all().delete()
-        admins = [AdminFactory(), AdminFactory()]
+        admins = [AdminFactory.create(), AdminFactory.create()]
 
         def demote(number: int, admins: list[User] = admins) -> str:
             try:

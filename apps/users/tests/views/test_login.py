@@ -11,7 +11,7 @@ URL = "/api/v1/auth/login/"
 
 
 def test_the_answer_is_a_pair_that_works(api: APIClient) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     response = api.post(URL, {"email": user.email, "password": PASSWORD})
 
@@ -26,14 +26,14 @@ def test_the_answer_is_a_pair_that_works(api: APIClient) -> None:
 
 @pytest.mark.parametrize("email", ["ADA@EXAMPLE.COM", "Ada@Example.com", "ａｄａ@example.com", " ada@example.com "])
 def test_the_address_may_be_typed_in_any_spelling(api: APIClient, email: str) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     assert api.post(URL, {"email": email, "password": PASSWORD}).status_code == 200
 
 
 def test_unknown_wrong_and_inactive_are_alike_in_status_headers_and_body(api: APIClient) -> None:
-    UserFactory(email="ada@example.com")
-    UserFactory(email="bob@example.com", is_active=False)
+    UserFactory.create(email="ada@example.com")
+    UserFactory.create(email="bob@example.com", is_active=False)
     answers = [
         api.post(URL, {"email": email, "password": password}, headers={"X-Request-ID": "same"})
         for email, password in [
@@ -73,7 +73,7 @@ def test_a_body_of_another_shape_is_not_even_tried(
 
 
 def test_a_bad_token_does_not_stand_in_the_way_of_a_login(api: APIClient) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     api.credentials(HTTP_AUTHORIZATION="Bearer rubbish")
 
     assert api.post(URL, {"email": user.email, "password": PASSWORD}).status_code == 200

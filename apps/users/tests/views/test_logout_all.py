@@ -10,7 +10,7 @@ URL = "/api/v1/auth/logout-all/"
 
 
 def test_every_device_of_the_user_is_signed_out_and_nobody_elses(api: APIClient, auth_api: SignIn) -> None:
-    user, other = UserFactory(), UserFactory()
+    user, other = UserFactory.create(), UserFactory.create()
     here, there, others = auth_api(user), auth_api(user), auth_api(other)
 
     response = here.post(URL)
@@ -23,7 +23,7 @@ def test_every_device_of_the_user_is_signed_out_and_nobody_elses(api: APIClient,
 
 
 def test_it_takes_a_token(api: APIClient) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     before = row(user.pk)
 
     assert problem(api.post(URL)) == (401, "authentication_failed")

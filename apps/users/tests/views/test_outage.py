@@ -34,7 +34,7 @@ both_outages = pytest.mark.parametrize("outage", [redis_refusing, redis_hanging]
 
 @both_outages
 def test_reads_are_served_without_redis(auth_api: SignIn, admin_api: Client, outage: Outage) -> None:
-    owner = auth_api(UserFactory(name="Ada", phone="+442079460000"))
+    owner = auth_api(UserFactory.create(name="Ada", phone="+442079460000"))
 
     with outage():
         started = perf_counter()
@@ -61,7 +61,7 @@ REFUSED: dict[str, Request] = {
 def test_what_must_act_at_once_or_not_at_all_is_refused_within_two_seconds(
     admin_api: Client, outage: Outage, name: str
 ) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     before = [row(user.pk), row(admin_api.user.pk), list(Session.objects.values())]
 
     with outage():

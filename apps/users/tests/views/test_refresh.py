@@ -16,7 +16,7 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.mark.django_db
 def test_a_refresh_gives_a_new_pair_that_works(api: APIClient, auth_api: SignIn) -> None:
-    client = auth_api(UserFactory())
+    client = auth_api(UserFactory.create())
 
     response = api.post(URL, {"refresh": client.refresh})
 
@@ -33,7 +33,7 @@ def test_a_refresh_gives_a_new_pair_that_works(api: APIClient, auth_api: SignIn)
 @pytest.mark.django_db
 def test_reuse_outside_the_grace_ends_the_session(api: APIClient) -> None:
     with freeze_time(MOMENT):
-        old = UserService.login(email=UserFactory().email, password=PASSWORD)
+        old = UserService.login(email=UserFactory.create().email, password=PASSWORD)
         new = api.post(URL, {"refresh": old.refresh}).json()
     with freeze_time(MOMENT + timedelta(seconds=11)):
         assert problem(api.post(URL, {"refresh": old.refresh})) == (401, "token_reused")
@@ -45,7 +45,7 @@ def test_reuse_outside_the_grace_ends_the_session(api: APIClient) -> None:
 @pytest.mark.django_db
 def test_an_expired_token_is_named(api: APIClient) -> None:
     with freeze_time(MOMENT):
-        pair = UserService.login(email=UserFactory().email, password=PASSWORD)
+        pair = UserService.login(email=UserFactory.create().email, password=PASSWORD)
     with freeze_time(MOMENT + timedelta(days=7)):
         response = api.post(URL, {"refresh": pair.refresh})
 
@@ -55,7 +55,7 @@ def test_an_expired_token_is_named(api: APIClient) -> None:
 
 @pytest.mark.django_db
 def test_an_access_token_is_no_refresh_token(api: APIClient, auth_api: SignIn) -> None:
-    assert problem(api.post(URL, {"refresh": auth_api(UserFactory()).access})) == (401, "token_invalid")
+    assert problem(api.post(URL, {"refresh": auth_api(UserFactory.create()).access})) == (401, "token_invalid")
     assert RefreshToken.objects.count() == 1
 
 
@@ -76,7 +76,7 @@ def test_a_body_of_another_shape_is_refused(api: APIClient, body: dict[str, obje
 
 @pytest.mark.django_db(transaction=True)
 def test_two_hundred_parallel_refreshes_over_http_give_one_successor_and_no_fault(auth_api: SignIn) -> None:
-    client = auth_api(UserFactory())
+    client = auth_api(UserFactory.create())
 
     answers = at_once(200, lambda _: APIClient().post(URL, {"refresh": client.refresh}))
 

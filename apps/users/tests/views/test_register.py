@@ -56,7 +56,7 @@ def test_nobody_gives_himself_more_than_an_ordinary_account(api: APIClient, fiel
 @pytest.mark.django_db
 @pytest.mark.parametrize("email", ["ada@example.com", "ADA@EXAMPLE.COM", "ａｄａ@example.com", "  ada@example.com"])
 def test_a_taken_address_is_a_conflict_in_every_spelling(api: APIClient, email: str) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     response = api.post(URL, BODY | {"email": email})
 

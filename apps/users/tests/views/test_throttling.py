@@ -41,7 +41,7 @@ def _login(client: APIClient, email: str = "ada@example.com", **extra: str) -> i
 def test_the_eleventh_login_of_an_account_is_refused_and_the_right_password_does_not_help(
     api: APIClient, rates: object
 ) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
     assert [_login(api) for _ in range(10)] == [401] * 10
 
     response = api.post(LOGIN, {"email": "ada@example.com", "password": PASSWORD})
@@ -62,7 +62,7 @@ def test_every_spelling_of_an_address_counts_as_the_same_account(api: APIClient,
 
 @pytest.mark.django_db
 def test_an_unknown_account_is_counted_like_a_known_one(api: APIClient, rates: object) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     known = [_login(api, "ada@example.com", REMOTE_ADDR="203.0.113.1") for _ in range(12)]
     unknown = [_login(api, "nobody@example.com", REMOTE_ADDR="203.0.113.2") for _ in range(12)]
@@ -89,7 +89,7 @@ def test_a_body_without_an_address_counts_against_the_callers_address(
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_hundred_simultaneous_logins_exactly_ten_pass(rates: object) -> None:
-    UserFactory(email="ada@example.com")
+    UserFactory.create(email="ada@example.com")
 
     answers = at_once(
         200, lambda _: APIClient().post(LOGIN, {"email": "ada@example.com", "password": "not the one at all"})

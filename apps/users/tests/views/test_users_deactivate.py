@@ -16,7 +16,7 @@ def _url(user_id: object) -> str:
 def test_a_deactivated_users_tokens_die_at_the_next_request(
     api: APIClient, auth_api: SignIn, admin_api: Client
 ) -> None:
-    client = auth_api(UserFactory())
+    client = auth_api(UserFactory.create())
     # The cache is warm, and must not keep anyone signed in.
     assert client.get(_url(client.user.pk)).status_code == 200
 
@@ -33,14 +33,14 @@ def test_a_deactivated_users_tokens_die_at_the_next_request(
 
 @pytest.mark.django_db
 def test_once_more_is_no_error(admin_api: Client) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     assert [admin_api.delete(_url(user.pk)).status_code for _ in range(2)] == [204, 204]
 
 
 @pytest.mark.django_db
 def test_nobody_deactivates_the_own_account(admin_api: Client) -> None:
-    AdminFactory()
+    AdminFactory.create()
     before = row(admin_api.user.pk)
 
     assert problem(admin_api.delete(_url(admin_api.user.pk))) == (409, "conflict")
@@ -50,7 +50,7 @@ def test_nobody_deactivates_the_own_account(admin_api: Client) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", [Role.USER, Role.MODERATOR])
 def test_nobody_but_an_admin_deactivates_not_even_himself(auth_api: SignIn, role: Role) -> None:
-    client, other = auth_api(role), UserFactory()
+    client, other = auth_api(role), UserFactory.create()
     before = [row(client.user.pk), row(other.pk)]
 
     for user_id in (client.user.pk, other.pk, uuid4()):

@@ -20,7 +20,7 @@ def _emails(client: Client, query: str) -> list[str]:
 
 
 def test_an_admin_sees_every_account_newest_first_with_these_fields(admin_api: Client) -> None:
-    user = UserFactory(email="ada@example.com", name="Ada", phone="+442079460000")
+    user = UserFactory.create(email="ada@example.com", name="Ada", phone="+442079460000")
 
     body = admin_api.get(URL).json()
 
@@ -106,15 +106,15 @@ def test_every_account_stands_on_exactly_one_page(admin_api: Client) -> None:
     ],
 )
 def test_filters_and_order(admin_api: Client, query: str, expected: list[str]) -> None:
-    UserFactory(email="lovelace@two.test", name="Mary")
-    UserFactory(email="ada.love@one.test", name="Anna")
-    ModeratorFactory(email="bob@three.test", name="Bob", is_active=False)
+    UserFactory.create(email="lovelace@two.test", name="Mary")
+    UserFactory.create(email="ada.love@one.test", name="Anna")
+    ModeratorFactory.create(email="bob@three.test", name="Bob", is_active=False)
 
     assert _emails(admin_api, query) == expected
 
 
 def test_created_after_takes_a_moment_with_its_zone(admin_api: Client) -> None:
-    old, new = UserFactory(email="old@example.com"), UserFactory(email="new@example.com")
+    old, new = UserFactory.create(email="old@example.com"), UserFactory.create(email="new@example.com")
     moment = datetime(2026, 1, 1, 12, tzinfo=UTC)
     User.objects.filter(pk=old.pk).update(created_at=moment)
     User.objects.filter(pk=new.pk).update(created_at=moment + timedelta(seconds=1))

@@ -15,7 +15,7 @@ def _url(user_id: object) -> str:
 
 
 def test_the_account_may_log_in_again(api: APIClient, admin_api: Client) -> None:
-    user = UserFactory(is_active=False)
+    user = UserFactory.create(is_active=False)
 
     response = admin_api.post(_url(user.pk))
 
@@ -24,14 +24,14 @@ def test_the_account_may_log_in_again(api: APIClient, admin_api: Client) -> None
 
 
 def test_once_more_is_no_error(admin_api: Client) -> None:
-    user = UserFactory(is_active=False)
+    user = UserFactory.create(is_active=False)
 
     assert [admin_api.post(_url(user.pk)).status_code for _ in range(2)] == [204, 204]
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.MODERATOR])
 def test_nobody_but_an_admin_reactivates(auth_api: SignIn, role: Role) -> None:
-    user = UserFactory(is_active=False)
+    user = UserFactory.create(is_active=False)
     before = row(user.pk)
 
     assert problem(auth_api(role).post(_url(user.pk))) == (403, "forbidden")

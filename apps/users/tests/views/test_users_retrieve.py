@@ -13,7 +13,7 @@ def _url(user_id: object) -> str:
 
 @pytest.mark.django_db
 def test_the_owner_and_an_admin_see_the_same_account(auth_api: SignIn, admin_api: Client) -> None:
-    owner = auth_api(UserFactory(phone="+442079460000"))
+    owner = auth_api(UserFactory.create(phone="+442079460000"))
 
     response = owner.get(_url(owner.user.pk))
 
@@ -25,7 +25,7 @@ def test_the_owner_and_an_admin_see_the_same_account(auth_api: SignIn, admin_api
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", [Role.USER, Role.MODERATOR])
 def test_to_others_an_account_that_is_there_and_one_that_is_not_look_the_same(auth_api: SignIn, role: Role) -> None:
-    client, other = auth_api(role), UserFactory()
+    client, other = auth_api(role), UserFactory.create()
 
     there = client.get(_url(other.pk), headers={"X-Request-ID": "same"})
     not_there = client.get(_url(uuid4()), headers={"X-Request-ID": "same"})

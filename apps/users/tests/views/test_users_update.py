@@ -25,7 +25,7 @@ def _url(user_id: object) -> str:
 
 @pytest.mark.django_db
 def test_the_owner_changes_name_and_phone(auth_api: SignIn) -> None:
-    client = auth_api(UserFactory(name="Ada"))
+    client = auth_api(UserFactory.create(name="Ada"))
 
     response = client.patch(_url(client.user.pk), {"name": "Ada King", "phone": "+442079460000"})
 
@@ -37,7 +37,7 @@ def test_the_owner_changes_name_and_phone(auth_api: SignIn) -> None:
 
 @pytest.mark.django_db
 def test_put_needs_every_field_and_null_clears(auth_api: SignIn) -> None:
-    client = auth_api(UserFactory(name="Ada", phone="+442079460000"))
+    client = auth_api(UserFactory.create(name="Ada", phone="+442079460000"))
     before = row(client.user.pk)
 
     assert wrong_fields(client.put(_url(client.user.pk), {"name": "Ada King"})) == {"phone": "required"}
@@ -51,7 +51,7 @@ def test_put_needs_every_field_and_null_clears(auth_api: SignIn) -> None:
 
 @pytest.mark.django_db
 def test_put_needs_the_role_too_from_an_admin(admin_api: Client) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
 
     assert wrong_fields(admin_api.put(_url(user.pk), {"name": "Ada", "phone": None})) == {"role": "required"}
     assert admin_api.put(_url(user.pk), {"name": "Ada", "phone": None, "role": "moderator"}).status_code == 200
@@ -91,7 +91,7 @@ def test_other_fields_are_refused_and_the_row_stays(
 @pytest.mark.django_db
 @pytest.mark.parametrize(("field", "code"), FOREIGN)
 def test_other_fields_are_refused_from_an_admin_as_well(admin_api: Client, field: dict[str, Any], code: str) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     before = row(user.pk)
 
     response = admin_api.patch(_url(user.pk), {"role": "admin"} | field)
@@ -103,7 +103,7 @@ def test_other_fields_are_refused_from_an_admin_as_well(admin_api: Client, field
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", ["root", "", "ADMIN", None, True, ["admin"], {"role": "admin"}, 1])
 def test_a_role_that_is_none_is_refused(admin_api: Client, role: object) -> None:
-    user = UserFactory()
+    user = UserFactory.create()
     before = row(user.pk)
 
     assert list(wrong_fields(admin_api.patch(_url(user.pk), {"role": role}))) == ["role"]
@@ -112,7 +112,7 @@ def test_a_role_that_is_none_is_refused(admin_api: Client, role: object) -> None
 
 @pytest.mark.django_db
 def test_what_was_shown_may_be_sent_back(auth_api: SignIn) -> None:
-    client = auth_api(UserFactory(phone="+442079460000"))
+    client = auth_api(UserFactory.create(phone="+442079460000"))
     shown = client.get(_url(client.user.pk)).json()
 
     response = client.put(_url(client.user.pk), shown | {"name": "Ada King"})
@@ -125,7 +125,7 @@ def test_what_was_shown_may_be_sent_back(auth_api: SignIn) -> None:
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("role", [Role.USER, Role.MODERATOR])
 def test_anothers_account_stays_as_it_is(auth_api: SignIn, method: str, role: Role) -> None:
-    client, other = auth_api(role), AdminFactory()
+    client, other = auth_api(role), AdminFactory.create()
     before = row(other.pk)
 
     there = getattr(client, method)(_url(other.pk), {"name": "Eve", "phone": None})
@@ -150,7 +150,7 @@ def test_the_last_admin_cannot_leave(admin_api: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_demoted_admins_token_is_forbidden_at_the_next_request(auth_api: SignIn, admin_api: Client) -> None:
-    demoted, user = auth_api(Role.ADMIN), UserFactory()
+    demoted, user = auth_api(Role.ADMIN), UserFactory.create()
     assert demoted.get("/api/v1/users/").status_code == 200
 
     assert admin_api.patch(_url(demoted.user.pk), {"role": "moderator"}).status_code == 200
@@ -172,7 +172,7 @@ def test_a_promoted_users_token_acts_at_the_next_request(auth_api: SignIn, admin
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_is_shown_at_once_whatever_the_cache_held(auth_api: SignIn, admin_api: Client) -> None:
-    owner = auth_api(UserFactory(name="Ada"))
+    owner = auth_api(UserFactory.create(name="Ada"))
     url = _url(owner.user.pk)
     assert admin_api.get(url).json()["name"] == "Ada"
 
