@@ -7,9 +7,12 @@ from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 
+from config.requests import TolerantASGIRequest
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 django_application = get_asgi_application()
+django_application.request_class = TolerantASGIRequest
 
 # Slices may be imported only now that Django is set up.
 from apps.common.consumers import UnknownSocketConsumer  # noqa: E402  # see above

@@ -12,6 +12,15 @@ from django.db.models.lookups import Exact
 
 from infrastructure import crypto
 
+one_line: Final = validators.RegexValidator(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "This holds a control character.", inverse_match=True
+)
+international_number: Final = validators.RegexValidator(
+    # ITU-T E.164.
+    r"\A\+[1-9][0-9]{6,14}\Z",
+    "Write the number with its country code, as in +442079460000.",
+)
+
 _IMPOSSIBLE_OPTIONS: Final = {
     "primary_key": "the same text has another ciphertext each time",
     "unique": "the same text has another ciphertext each time",

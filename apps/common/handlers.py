@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
@@ -93,6 +93,8 @@ _CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
     (drf.UnsupportedMediaType, "unsupported_media_type"),
     (drf.Throttled, "throttled"),
     (RequestDataTooBig, "payload_too_large"),
+    # More parameters than DATA_UPLOAD_MAX_NUMBER_FIELDS, for one.
+    (SuspiciousOperation, "bad_request"),
     (OperationalError, "service_unavailable"),
     (InterfaceError, "service_unavailable"),
     (PoolTimeout, "service_unavailable"),

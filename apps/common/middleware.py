@@ -34,8 +34,6 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = perf_counter()
-        # Django would decode the query string as the Content-Type claims, `rot13` included.
-        request.encoding = "utf-8"
         resolve_client_address(request)
         request_id = _request_id(request)
         structlog.contextvars.clear_contextvars()

@@ -78,8 +78,11 @@ class PageNumberPagination(pagination.PageNumberPagination):
         parameters = super().get_schema_operation_parameters(view)
         for parameter in parameters:
             parameter["schema"]["minimum"] = 1
-            if parameter["name"] == self.page_size_query_param:
-                parameter["schema"]["maximum"] = self.max_page_size
+            if parameter["name"] == self.page_query_param:
+                parameter["schema"]["maximum"] = COUNTED_ROWS
+                parameter["description"] = f"A page further than row {COUNTED_ROWS} is refused."
+            else:
+                parameter["description"] = f"Rows a page; more than {self.max_page_size} are as {self.max_page_size}."
         return parameters
 
 

@@ -10,10 +10,24 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_BASE, PROBLEMS, Problem
+from apps.common.serializers import StrictCharField, StrictSerializer
 
-_ALWAYS: Final = ("not_acceptable", "throttled", "internal_error", "service_unavailable")
+_ALWAYS: Final = ("bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable")
 _SIGNED_IN: Final = ("authentication_failed", "token_expired", "token_invalid", "session_revoked")
 _WITH_BODY: Final = ("validation_error", "parse_error", "payload_too_large", "unsupported_media_type")
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}},
+    **dict.fromkeys(
+        (429, 503),
+        {
+            "Retry-After": {
+                "required": True,
+                "description": "Seconds to wait before the next try.",
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        },
+    ),
+}
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
 
 
@@ -51,7 +65,18 @@ class ProblemSchema(AutoSchema):
             bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]  # drf-spectacular's
                 response, str(status), [PROBLEM_CONTENT_TYPE], direction
             )
+            if status in _HEADERS:
+                bodies[str(status)]["headers"] = _HEADERS[status]
         return bodies
+
+    def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
+        described: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if isinstance(serializer, StrictSerializer):
+            described["additionalProperties"] = False
+            for name, field in serializer.fields.items():
+                if isinstance(field, StrictCharField):
+                    described["properties"][name].setdefault("pattern", field.wire_pattern)
+        return described
 
     def _problems(self) -> dict[int, list[Problem]]:
         by_status: dict[int, list[Problem]] = defaultdict(list)

@@ -5,6 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.common.fields import one_line
+
 
 class StrictCharField(serializers.CharField):
     """Text that came as text: DRF's own also takes numbers and booleans."""
@@ -13,6 +15,29 @@ class StrictCharField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+    @property
+    def wire_pattern(self) -> str:
+        """What the text must match as it comes, in the regular expressions of JSON Schema (ECMA 262)."""
+        if self.trim_whitespace and not self.allow_blank:
+            # What Python counts as a blank and ECMA does not is written out.
+            return r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
+        return r"^[^\u0000]*$"
+
+
+class OneLineField(StrictCharField):
+    """Text without control characters, at its ends neither: a line break would be a way into a mail's header."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        # Before the blanks around it are taken away, and a line break with them.
+        one_line(data)
+        return text
+
+    @property
+    def wire_pattern(self) -> str:
+        refused = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+        return rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"
 
 
 class StrictSerializer(serializers.Serializer[Any]):

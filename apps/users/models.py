@@ -7,7 +7,7 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Lower
 
 from apps.common.enums import Role
-from apps.common.fields import EncryptedCharField
+from apps.common.fields import EncryptedCharField, international_number, one_line
 from apps.common.models import BaseModel
 from apps.users.managers import SEARCH_VECTOR, UserManager
 
@@ -16,8 +16,8 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     """An account. The role decides over the API; is_staff and is_superuser open the admin site only."""
 
     email = models.EmailField(max_length=254, unique=True)
-    name = models.CharField(max_length=150)
-    phone = EncryptedCharField(max_length=16, null=True, blank=True)
+    name = models.CharField(max_length=150, validators=[one_line])
+    phone = EncryptedCharField(max_length=16, null=True, blank=True, validators=[international_number])
     role = models.CharField(max_length=16, choices=Role, default=Role.USER)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("may use the admin site", default=False)
@@ -46,8 +46,12 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
                 name="users_superuser_is_admin", condition=Q(is_superuser=False) | Q(role=Role.ADMIN)
             ),
         ]
+        # One for each order and each narrow filter of the list, so that it costs the same however many there are.
         indexes = [
             models.Index(fields=["created_at", "id"], name="users_created"),
+            models.Index(fields=["name", "id"], name="users_name"),
+            models.Index(fields=["role", "created_at", "id"], name="users_role_created"),
+            models.Index(fields=["is_active", "created_at", "id"], name="users_active_created"),
             GinIndex(SEARCH_VECTOR, name="users_search"),
         ]
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
 from apps.users.managers import UserManager
-from apps.users.models import RefreshToken, Session, User
+from apps.users.models import Session, User
 from apps.users.types import Account
 from infrastructure.cache import RowCache
 
@@ -28,6 +28,9 @@ _ACCOUNT_FIELDS: Final = (
     "created_at",
     "updated_at",
 )
+
+# The columns that a cached account is made of.
+CACHED_FIELDS: Final = frozenset({*_ACCOUNT_FIELDS, "phone"})
 
 account_cache: Final = RowCache("users")
 
@@ -96,10 +99,6 @@ class SessionSelector:
             return None
         fields = {name: getattr(session.user, name) for name in _ACCOUNT_FIELDS}
         return session, Account(phone_ciphertext=session.phone_ciphertext, **fields)
-
-    @staticmethod
-    def token(*, token_id: UUID) -> RefreshToken | None:
-        return RefreshToken.objects.filter(pk=token_id).first()
 
 
 def to_payload(account: Account) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-import re
 from typing import Any, Final
 
-from django.core.validators import EmailValidator, RegexValidator
+from django.core.validators import EmailValidator
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.common.enums import Role
-from apps.common.serializers import StrictCharField, StrictSerializer
+from apps.common.fields import international_number
+from apps.common.serializers import OneLineField, StrictCharField, StrictSerializer
 from apps.users.managers import UserManager
 from apps.users.models import User
 from apps.users.types import Account
@@ -27,7 +27,7 @@ _EXAMPLE_USER: Final = {
 
 
 @extend_schema_field(OpenApiTypes.EMAIL)
-class EmailAddressField(StrictCharField):
+class EmailAddressField(OneLineField):
     """An address in its one spelling: it is checked as it will be stored, not as it was typed."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -38,14 +38,9 @@ class EmailAddressField(StrictCharField):
         return UserManager.normalize_email(super().to_internal_value(data))
 
 
-class NameField(StrictCharField):
-    """A name in one line: a line break would be a way into a mail's header."""
-
+class NameField(OneLineField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=150, **kwargs)
-        self.validators.append(
-            RegexValidator(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "This holds a control character.", inverse_match=True)
-        )
 
 
 class PhoneField(StrictCharField):
@@ -53,11 +48,7 @@ class PhoneField(StrictCharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, max_length=16, **kwargs)
-        self.validators.append(
-            RegexValidator(
-                re.compile(r"\A\+[1-9][0-9]{6,14}\Z"), "Write the number with its country code, as in +442079460000."
-            )
-        )
+        self.validators.append(international_number)
 
 
 class PasswordField(StrictCharField):
@@ -110,6 +101,8 @@ class UserDetailSerializer(UserSerializer):
     ]
 )
 class RegisterSerializer(StrictSerializer):
+    """A new account."""
+
     email = EmailAddressField()
     name = NameField()
     password = PasswordField(write_only=True)
@@ -124,6 +117,8 @@ class RegisterSerializer(StrictSerializer):
     ]
 )
 class LoginSerializer(StrictSerializer):
+    """Who signs in."""
+
     # No rule of form for the address: a wrong one is an unknown one.
     email = StrictCharField(max_length=254)
     password = PasswordField(write_only=True)
@@ -131,6 +126,8 @@ class LoginSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("token", value={"refresh": "eyJ…"}, request_only=True)])
 class RefreshSerializer(StrictSerializer):
+    """The newest refresh token of a session."""
+
     refresh = StrictCharField(max_length=TOKEN_LENGTH)
 
 

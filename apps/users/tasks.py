@@ -2,6 +2,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+from apps.common.exceptions import NotFoundError
 from apps.users.selectors import UserSelector
 from apps.users.services import SessionService
 from infrastructure.email.service import EmailService
@@ -11,7 +12,11 @@ from infrastructure.queue.jobs import job
 @job(name="users.send_welcome_email")
 def send_welcome_email(job_id: UUID, user_id: str) -> None:
     """Greet a new account."""
-    account = UserSelector.by_id(user_id=UUID(user_id))
+    try:
+        account = UserSelector.by_id(user_id=UUID(user_id))
+    except NotFoundError:
+        # Gone since; there is nobody to greet.
+        return
     EmailService.send_welcome(to=account.email, name=account.name, key=str(job_id))
 
 

@@ -1,10 +1,11 @@
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from apps.common.enums import Role
 from apps.common.permissions import IsAdminUser, IsOwnerOrAdmin
@@ -34,6 +35,13 @@ from apps.users.serializers import (
 from apps.users.services import SessionService, UserService
 
 _NO_CONTENT: Any = OpenApiResponse(description="Done.")
+_LOCATION: Any = OpenApiParameter(
+    "Location",
+    location=OpenApiParameter.HEADER,
+    response=[201],
+    required=True,
+    description="The path of the new account.",
+)
 
 
 class AuthViewSet(BaseViewSet):
@@ -55,12 +63,13 @@ class AuthViewSet(BaseViewSet):
     def get_throttles(self) -> list[Any]:
         return [throttle() for throttle in self.throttles_by_action.get(self.action, self.throttle_classes)]
 
-    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer})
+    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer}, parameters=[_LOCATION])
     def register(self, request: Request) -> Response:
         """Open an account. The welcome mail follows."""
         data = _validated(RegisterSerializer(data=request.data))
         account = UserService.register(**data)
-        return Response(UserSerializer(account).data, status=201)
+        location = reverse("user", kwargs={"user_id": account.id})
+        return Response(UserSerializer(account).data, status=201, headers={"Location": location})
 
     @extend_schema(request=LoginSerializer, responses={200: CredentialsSerializer})
     def login(self, request: Request) -> Response:

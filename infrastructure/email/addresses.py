@@ -8,4 +8,4 @@ def normalize_address(address: str) -> str:
 
     Lower case may leave NFKC (as with U+2126, the Ohm sign), so it is normalised on both sides.
     """
-    return normalize("NFKC", normalize("NFKC", address.strip()).lower())
+    return normalize("NFKC", normalize("NFKC", address).strip().lower())

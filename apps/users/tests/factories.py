@@ -1,5 +1,7 @@
-import factory
 from django.contrib.auth.hashers import make_password
+from factory.declarations import LazyFunction, Sequence
+from factory.django import DjangoModelFactory
+from factory.faker import Faker
 
 from apps.common.enums import Role
 from apps.users.models import User
@@ -7,15 +9,15 @@ from apps.users.models import User
 PASSWORD = "correct horse battery staple"
 
 
-class UserFactory(factory.django.DjangoModelFactory[User]):
+class UserFactory(DjangoModelFactory[User]):
     """An ordinary account whose password is PASSWORD."""
 
     class Meta:
         model = User
 
-    email = factory.Sequence(lambda number: f"user{number}@example.com")
-    name = factory.Faker("name")
-    password = factory.LazyFunction(lambda: make_password(PASSWORD))
+    email = Sequence(lambda number: f"user{number}@example.com")
+    name = Faker("name")
+    password = LazyFunction(lambda: make_password(PASSWORD))
 
 
 class ModeratorFactory(UserFactory):

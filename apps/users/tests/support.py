@@ -115,6 +115,6 @@ def wrong_fields(response: Any) -> dict[str, str]:
 
 def redis_contents() -> dict[str, bytes]:
     """Return every text entry under this process's prefix, by its key."""
-    client = redis.client()
+    client: Any = redis.client()
     names = [name for name in client.scan_iter(match=f"{redis.key()}*", count=1_000) if client.type(name) == b"string"]
-    return {name.decode(): client.get(name) or b"" for name in names}
+    return {name.decode(): client.get(name) for name in names}

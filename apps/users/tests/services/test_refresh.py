@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -158,6 +159,18 @@ def test_a_genuine_token_that_no_row_knows_is_refused() -> None:
 
     with pytest.raises(TokenInvalidError):
         SessionService.refresh(token=credentials.refresh)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [{"token_version": 2}, {"is_active": False}])
+def test_a_token_is_refused_once_its_account_has_moved_on_even_in_an_open_session(change: dict[str, Any]) -> None:
+    credentials = _login()
+    User.objects.update(**change)
+
+    with pytest.raises(SessionRevokedError):
+        SessionService.refresh(token=credentials.refresh)
+
+    assert RefreshToken.objects.get().used_at is None
 
 
 @pytest.mark.django_db

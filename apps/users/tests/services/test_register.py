@@ -1,5 +1,7 @@
+from typing import cast
+
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.common.enums import Role
 from apps.common.exceptions import InvalidInputError
@@ -63,6 +65,14 @@ def test_another_spelling_of_a_taken_address_is_taken(typed: str) -> None:
 
     assert User.objects.count() == 1
     assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_else_the_database_refuses_is_not_called_a_taken_address() -> None:
+    with pytest.raises(IntegrityError):
+        UserService.register(email="ada@example.com", name=cast("str", None), password=PASSWORD)
+
+    assert not User.objects.exists()
 
 
 @pytest.mark.django_db

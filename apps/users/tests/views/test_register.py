@@ -132,7 +132,7 @@ def test_a_body_that_is_no_object_is_refused(api: APIClient, body: str) -> None:
     ],
 )
 def test_broken_and_odd_json_is_told_apart_from_a_wrong_field(api: APIClient, body: bytes) -> None:
-    response = api.generic("POST", URL, body, content_type="application/json")
+    response = api.post(URL, body, content_type="application/json")
 
     assert problem(response) == (400, "parse_error")
     assert not User.objects.exists()

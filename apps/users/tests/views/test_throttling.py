@@ -1,5 +1,6 @@
 import re
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -33,7 +34,7 @@ def rates(settings: Settings) -> dict[str, tuple[int, int]]:
     return dict(settings.THROTTLE_RATES)
 
 
-def _login(client: APIClient, email: str = "ada@example.com", **extra: str) -> int:
+def _login(client: APIClient, email: str = "ada@example.com", **extra: Any) -> int:
     return client.post(LOGIN, {"email": email, "password": "not the one at all"}, **extra).status_code
 
 

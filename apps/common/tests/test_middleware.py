@@ -1,0 +1,186 @@
+import logging
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from apps.common.middleware import resolve_client_address
+
+pytestmark = pytest.mark.urls("apps.common.tests.support")
+
+OPEN = "/api/v1/open/"
+SECURITY_HEADERS = ["Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options", "X-Frame-Options"]
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Any]]:
+    """A function that gives the events of the lines that were written for requests."""
+    caplog.set_level(logging.INFO)
+    return lambda: [record.msg for record in caplog.records if record.name == "layerline.request"]
+
+
+@pytest.mark.parametrize("given", ["abc", "A-1_2.3", "x" * 128, "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10"])
+def test_a_well_formed_request_id_is_kept_in_answer_error_and_log(
+    api: APIClient, lines: Callable[[], list[Any]], given: str
+) -> None:
+    response = api.get("/api/v1/nowhere/", headers={"x-request-id": given})
+
+    assert response.headers["X-Request-ID"] == given
+    assert response.json()["request_id"] == given
+    assert [line["request_id"] for line in lines()] == [given]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a\nb", "a\x1b[31m", "ä", "a/b", "<script>", '"', "a,b"])
+def test_any_other_request_id_is_replaced(api: APIClient, given: str) -> None:
+    response = api.get("/api/v1/nowhere/", HTTP_X_REQUEST_ID=given)
+
+    assert UUID(response.headers["X-Request-ID"]).version == 7
+    assert response.json()["request_id"] == response.headers["X-Request-ID"]
+
+
+def test_each_request_has_an_id_of_its_own(api: APIClient) -> None:
+    assert api.get(OPEN).headers["X-Request-ID"] != api.get(OPEN).headers["X-Request-ID"]
+
+
+def test_a_request_is_one_line_with_what_it_was_and_how_it_ended(api: APIClient, lines: Callable[[], list[Any]]) -> None:
+    api.get("/api/v1/things/7/?token=canary")
+
+    (line,) = lines()
+    assert line["event"] == "request"
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/v1/things/7/", 405)
+    assert line["route"] == "api/v1/things/<int:number>/"
+    assert 0 <= line["duration_ms"] < 5_000
+    assert "user_id" not in line
+    assert "canary" not in str(line)
+
+
+def test_a_request_of_a_user_names_him_by_his_id_alone(auth_api: Any, lines: Callable[[], list[Any]]) -> None:
+    client = auth_api()
+
+    client.get("/api/v1/mine/")
+    APIClient().get(OPEN)
+
+    signed_in, anonymous = lines()
+    assert signed_in["user_id"] == str(client.user.id)
+    assert client.user.email not in str(signed_in)
+    assert "user_id" not in anonymous
+
+
+def test_a_request_that_no_view_took_has_no_route(api: APIClient, lines: Callable[[], list[Any]]) -> None:
+    Client(headers={"host": "evil.example.com"}).get(OPEN)
+
+    (line,) = lines()
+    assert (line["route"], line["status"]) == (None, 400)
+
+
+@pytest.mark.parametrize(
+    "path", [OPEN, "/api/v1/nowhere/", "/api/v1/things/1/", "/api/v1/mine/", "/api/v1/faults/unforeseen/", "/api/nowhere"]
+)
+def test_headers_of_security_stand_on_every_answer(path: str) -> None:
+    response = APIClient(raise_request_exception=False).get(path)
+
+    assert [name for name in SECURITY_HEADERS if name not in response.headers] == []
+
+
+@pytest.mark.parametrize("path", [OPEN, "/api/v1/nowhere/", "/api/v1/mine/", "/api/v1/things/1/"])
+def test_nothing_below_the_version_is_kept_by_a_cache(api: APIClient, path: str) -> None:
+    assert api.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_what_lies_outside_of_the_version_may_be_kept(api: APIClient) -> None:
+    assert "Cache-Control" not in api.get("/api/problems/").headers
+
+
+def test_a_page_that_knows_other_methods_names_them_in_its_problem(api: APIClient) -> None:
+    response = api.post("/api/problems/")
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "method_not_allowed"
+    assert int(response.headers.get("Content-Length", len(response.content))) == len(response.content)
+
+
+def test_an_error_outside_of_the_api_keeps_its_page(client: Client) -> None:
+    response = client.get("/nowhere/")
+
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def addressed(
+    settings: Settings, *, peer: str, forwarded: str | None, trusted: Sequence[str] = ("10.0.0.0/8", "fd00::/8")
+) -> Any:
+    """Return what the request knows of its client once the middleware has looked at it."""
+    settings.TRUSTED_PROXIES = [ip_network(network) for network in trusted]
+    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
+    resolve_client_address(request)
+    return request.META["REMOTE_ADDR"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        # Nobody vouches for what a stranger writes.
+        ("203.0.113.9", None, "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("203.0.113.9", "10.0.0.1", "203.0.113.9"),
+        ("2001:db8::9", "198.51.100.1", "2001:db8::9"),
+        ("::ffff:203.0.113.9", "198.51.100.1", "::ffff:203.0.113.9"),
+        ("", "198.51.100.1", ""),
+        ("unix:", "198.51.100.1", "unix:"),
+        # A trusted proxy vouches for the entry it appended, and for no other.
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", " , ", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1,203.0.113.9,10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "2001:db8::9", "2001:db8::9"),
+        ("fd00::1", "203.0.113.9", "203.0.113.9"),
+        ("::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
+        # What is no address ends the chain.
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9:1234", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9, canary", "10.0.0.1"),
+        ("10.0.0.1", "canary, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, canary, 10.0.0.2", "10.0.0.2"),
+    ],
+)
+def test_the_client_is_the_first_address_that_no_trusted_proxy_stands_behind(
+    settings: Settings, peer: str, forwarded: str | None, client: str
+) -> None:
+    assert addressed(settings, peer=peer, forwarded=forwarded) == client
+
+
+def test_without_trusted_proxies_nobody_is_believed(settings: Settings) -> None:
+    assert addressed(settings, peer="10.0.0.1", forwarded="203.0.113.9", trusted=()) == "10.0.0.1"
+
+
+FORWARDING = {
+    "HTTP_X_FORWARDED_FOR": "198.51.100.1",
+    "HTTP_X_FORWARDED_PROTO": "https",
+    "HTTP_X_FORWARDED_HOST": "evil.example.com",
+    "HTTP_FORWARDED": "for=198.51.100.1;proto=https",
+}
+
+
+def test_forwarding_headers_of_a_stranger_are_taken_away(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8")]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    strange = RequestFactory().get("/", REMOTE_ADDR="203.0.113.9", **FORWARDING)
+    trusted = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", **FORWARDING)
+
+    resolve_client_address(strange)
+    resolve_client_address(trusted)
+
+    assert [name for name in FORWARDING if name in strange.META] == []
+    assert not strange.is_secure()
+    assert trusted.is_secure()

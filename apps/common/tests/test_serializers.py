@@ -1,0 +1,121 @@
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rest_framework import serializers
+
+from apps.common.serializers import OneLineField, StrictCharField, StrictSerializer
+
+
+class ShownSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    tags = serializers.ListField()
+    nothing = serializers.CharField(allow_null=True)
+
+
+class ThingSerializer(StrictSerializer):
+    shown_by = ShownSerializer
+    name = StrictCharField(max_length=10)
+    note = StrictCharField(required=False, allow_null=True)
+
+
+class BlindSerializer(StrictSerializer):
+    name = StrictCharField()
+
+
+class LineSerializer(StrictSerializer):
+    line = OneLineField(max_length=20)
+
+
+THING = SimpleNamespace(id=7, name="old", tags=["a"], nothing=None)
+
+
+def codes(serializer: StrictSerializer) -> dict[str, list[str]]:
+    assert not serializer.is_valid()
+    return {name: [error.code for error in errors] for name, errors in serializer.errors.items()}
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, False, ["x"], {"x": 1}])
+def test_text_must_have_come_as_text(value: Any) -> None:
+    assert codes(BlindSerializer(data={"name": value})) == {"name": ["invalid"]}
+
+
+@pytest.mark.parametrize(("value", "code"), [("", "blank"), ("  ", "blank"), (None, "null"), ("a\x00b", "null_characters_not_allowed")])
+def test_text_keeps_the_rules_of_its_field(value: Any, code: str) -> None:
+    assert codes(BlindSerializer(data={"name": value})) == {"name": [code]}
+
+
+@pytest.mark.parametrize("data", [[], ["name"], "name", 1, 1.5, True, None])
+def test_what_is_no_object_is_refused_as_a_whole(data: Any) -> None:
+    assert list(codes(BlindSerializer(data=data))) == ["non_field_errors"]
+
+
+def test_an_unknown_field_is_refused_beside_every_other_fault() -> None:
+    serializer = ThingSerializer(data={"name": "x" * 11, "role": "admin", "is_staff": True})
+
+    assert codes(serializer) == {"name": ["max_length"], "role": ["unknown"], "is_staff": ["unknown"]}
+
+
+@pytest.mark.parametrize("name", ["__class__", "", "data", "name ", "Name", "non_field_errors"])
+def test_no_other_spelling_is_a_known_field(name: str) -> None:
+    assert codes(BlindSerializer(data={"name": "x", name: 1})) == {name: ["unknown"]}
+
+
+def test_shown_fields_are_taken_as_long_as_they_are_unchanged() -> None:
+    serializer = ThingSerializer(THING, data={"id": 7, "name": "new", "tags": ["a"], "nothing": None})
+
+    assert serializer.is_valid()
+    assert serializer.validated_data == {"name": "new"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("id", 8), ("id", "7"), ("id", None), ("tags", ["a", "b"]), ("nothing", "")])
+def test_a_shown_field_that_is_changed_is_refused(field: str, value: Any) -> None:
+    assert codes(ThingSerializer(THING, data={"name": "new", field: value})) == {field: ["read_only"]}
+
+
+def test_a_field_that_nobody_shows_stays_unknown_beside_an_instance() -> None:
+    assert codes(ThingSerializer(THING, data={"name": "new", "password": "x"})) == {"password": ["unknown"]}
+    assert codes(BlindSerializer(THING, data={"name": "new", "id": 7})) == {"id": ["unknown"]}
+
+
+def test_shown_fields_mean_nothing_before_there_is_anything_to_show() -> None:
+    assert codes(ThingSerializer(data={"name": "new", "id": 7})) == {"id": ["unknown"]}
+
+
+def test_a_partial_change_may_leave_out_what_a_whole_one_needs() -> None:
+    partial = ThingSerializer(THING, data={"note": None}, partial=True)
+
+    assert partial.is_valid()
+    assert partial.validated_data == {"note": None}
+    assert codes(ThingSerializer(THING, data={"note": None})) == {"name": ["required"]}
+
+
+CONTROLS = ["\n", "\r", "\t", "\x00", "\x1b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029"]
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("place", ["{}x", "x{}", "x{}y"])
+def test_one_line_holds_no_control_character_wherever_it_stands(control: str, place: str) -> None:
+    assert list(codes(LineSerializer(data={"line": place.format(control)}))) == ["line"]
+
+
+@pytest.mark.parametrize(("given", "taken"), [("Ada L.", "Ada L."), (" Ada ", "Ada"), ("李 😀", "李 😀"), ("a\u00a0b", "a\u00a0b")])
+def test_one_line_takes_any_other_text(given: str, taken: str) -> None:
+    serializer = LineSerializer(data={"line": given})
+
+    assert serializer.is_valid()
+    assert serializer.validated_data == {"line": taken}
+
+
+@pytest.mark.parametrize("field", [StrictCharField(), StrictCharField(allow_blank=True), OneLineField()])
+@pytest.mark.parametrize("text", ["a", " a ", "", " ", "\x00", "a\x00", "a\nb", "\n", "李", *CONTROLS])
+def test_the_pattern_that_the_schema_shows_takes_what_the_field_takes(field: StrictCharField, text: str) -> None:
+    try:
+        field.run_validation(text)
+        taken = True
+    except serializers.ValidationError:
+        taken = False
+
+    assert (re.search(field.wire_pattern, text) is not None) == taken
