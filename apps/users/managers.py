@@ -53,6 +53,10 @@ class UserManager(BaseUserManager["User"]):
         """Return the one spelling of an address. Django's own leaves the local part as it was typed."""
         return normalize_address(email or "")
 
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the account of an address in any spelling: what the admin site logs in by."""
+        return self.get(email=self.normalize_email(username))
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Create an account; without a password nobody can log in to it."""
         user = self.model(email=self.normalize_email(email), **fields)

@@ -53,10 +53,37 @@ def _messages(response: Any) -> list[str]:
 def test_whoever_may_use_the_site_signs_in_with_any_spelling_of_the_address(admin: User) -> None:
     browser = Browser()
 
-    response = browser.post("/admin/login/?next=/admin/", {"username": admin.email, "password": PASSWORD})
+    response = browser.post("/admin/login/?next=/admin/", {"username": "ROOT@Admin.Test", "password": PASSWORD})
 
     assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
     assert browser.get("/admin/").status_code == 200
+
+
+def test_signing_in_needs_no_redis(admin: User) -> None:
+    browser = Browser()
+
+    with redis_refusing():
+        response = browser.post("/admin/login/?next=/admin/", {"username": admin.email, "password": PASSWORD})
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("name", "Ada\tLovelace", "This holds a control character."),
+        ("phone", "020 7946 0000", "Write the number with its country code, as in +442079460000."),
+    ],
+)
+def test_a_form_knows_the_rules_of_the_fields(browser: Browser, field: str, value: str, complaint: str) -> None:
+    user = UserFactory.create()
+    before = row(user.pk)
+
+    response = browser.post(_page(user), _form(user, **{field: value}))
+
+    assert response.status_code == 200
+    assert response.context["adminform"].form.errors == {field: [complaint]}
+    assert row(user.pk) == before
 
 
 @pytest.mark.parametrize("values", [{"is_staff": False}, {"is_active": False}])
