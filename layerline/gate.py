@@ -90,7 +90,7 @@ def checks() -> list[Check]:
 
 def run(check: Check) -> bool:
     """Run one check and print a line about it; return whether it passed."""
-    print(f"  {check.name:<14}", end="", flush=True)
+    print(f"  {check.name:<18}", end="", flush=True)
     started = monotonic()
     result = _call(check.command, check.environment)
     print(f"{'ok' if result.returncode == 0 else 'FAILED':<8}{monotonic() - started:5.1f} s", flush=True)
@@ -132,7 +132,7 @@ def audit() -> bool | None:
     Returns:
         Whether all were looked up and none is known to be vulnerable; None if no advisories can be reached from here.
     """
-    print(f"  {'audit':<14}", end="", flush=True)
+    print(f"  {"audit":<18}", end="", flush=True)
     started = monotonic()
     command = ["-m", "pip_audit", "--strict", "--require-hashes", "--disable-pip", "-r", "requirements/production.txt"]
     result = _call([_PYTHON, *command], {})
