@@ -120,7 +120,8 @@ def url(name: str, schemes: Sequence[str], default: Any = REQUIRED) -> str:
     """Return an address of one of the given schemes."""
 
     def convert(value: str) -> str:
-        if value.partition("://")[0] not in schemes:
+        scheme, separator, _ = value.partition("://")
+        if not separator or scheme not in schemes:
             raise ValueError
         return value
 

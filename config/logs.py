@@ -13,7 +13,7 @@ _traceback_as_json = structlog.processors.ExceptionRenderer(
 
 
 def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take away the request that Django adds to its lines: its address holds the query string, and that may be personal."""
+    """Take away the request that Django adds to its lines: its query string may be personal."""
     event.pop("request", None)
     return event
 

@@ -1,6 +1,7 @@
 """What production refuses to start on. Each refusal names the variable and never its value."""
 
 import re
+from base64 import urlsafe_b64decode
 from collections import Counter
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ def refuse_unsafe(settings: dict[str, Any]) -> None:
         env.fail("DEBUG", "is on. Production shows nothing of the inside.")
     if len(settings["SECRET_KEY"]) < _SECRET_KEY_LENGTH:
         env.fail("SECRET_KEY", f"is shorter than {_SECRET_KEY_LENGTH} characters.")
+    if not settings["ALLOWED_HOSTS"]:
+        env.fail("ALLOWED_HOSTS", "names no host.")
     if any("*" in host or host.startswith(".") for host in settings["ALLOWED_HOSTS"]):
         env.fail("ALLOWED_HOSTS", "holds a wildcard. Name each host.")
     if settings["DATABASES"]["default"]["USER"] == EMBEDDED_USER:
@@ -42,6 +45,10 @@ def _refuse_weak_secrets(settings: dict[str, Any]) -> None:
     secrets = [("SECRET_KEY", settings["SECRET_KEY"])]
     secrets += [(jwt_variable, key["secret"]) for key in settings["JWT_KEYS"]]
     secrets += [("FIELD_ENCRYPTION_KEYS", key) for key in settings["FIELD_ENCRYPTION_KEYS"]]
+    for key in settings["FIELD_ENCRYPTION_KEYS"]:
+        # 32 random bytes are; a pass phrase, padded with zeros or not, and the key of local use are not.
+        if urlsafe_b64decode(key).isascii():
+            env.fail("FIELD_ENCRYPTION_KEYS", "holds a text in base64 where a random key should be.")
     uses = Counter(secret for _, secret in secrets)
     for name, secret in secrets:
         if _PLACEHOLDER.search(secret):

@@ -37,9 +37,7 @@ class Problem:
 PROBLEMS: Final = {
     problem.code: problem
     for problem in (
-        Problem(
-            "validation_error", 400, "Not valid", "A field is missing, wrong, unknown or too long: see errors."
-        ),
+        Problem("validation_error", 400, "Not valid", "A field is missing, wrong, unknown or too long: see errors."),
         Problem(
             "parse_error",
             400,
@@ -49,12 +47,8 @@ PROBLEMS: Final = {
         Problem("bad_request", 400, "Bad request", "The request itself is broken: its Host header, for example."),
         Problem("authentication_failed", 401, "Not signed in", "No credentials, or wrong ones."),
         Problem("token_expired", 401, "Token expired", "The token was right and is over: refresh it."),
-        Problem(
-            "token_invalid", 401, "Token not valid", "The token is not ours, or not of the kind that is needed."
-        ),
-        Problem(
-            "token_reused", 401, "Token used twice", "A used refresh token came back; its session is over."
-        ),
+        Problem("token_invalid", 401, "Token not valid", "The token is not ours, or not of the kind that is needed."),
+        Problem("token_reused", 401, "Token used twice", "A used refresh token came back; its session is over."),
         Problem(
             "session_revoked",
             401,

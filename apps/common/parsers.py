@@ -41,16 +41,18 @@ class StrictJSONParser(BaseParser):
 
         Raises:
             PayloadTooLarge: If the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE.
-            UnsupportedMediaType: If the body claims another character set than UTF-8.
+            UnsupportedMediaType: If the body claims to be anything but JSON, or another character set than UTF-8.
             ParseError: If it is not the JSON it claims to be.
         """
-        _require_utf8(media_type or self.media_type)
+        _require_json(media_type or self.media_type)
         try:
             body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         except UnreadablePostError:
             raise ParseError("The body broke off.") from None
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise PayloadTooLarge
+        if len(body) < _stated_length(parser_context):
+            raise ParseError("The body broke off.")
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
@@ -73,11 +75,21 @@ class StrictJSONParser(BaseParser):
         return value
 
 
-def _require_utf8(content_type: str) -> None:
-    for parameter in content_type.split(";")[1:]:
+def _require_json(content_type: str) -> None:
+    media_type, *parameters = content_type.split(";")
+    # DRF would also hand over `*/*`, which says nothing.
+    if media_type.strip().lower() != StrictJSONParser.media_type:
+        raise UnsupportedMediaType(content_type)
+    for parameter in parameters:
         name, _, value = parameter.strip().partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType(content_type, detail="The body must be UTF-8.")
+
+
+def _stated_length(parser_context: Mapping[str, Any] | None) -> int:
+    """Return how long the client said the body is: a WSGI server hands over what came before the connection ended."""
+    request = (parser_context or {}).get("request")
+    return int(request.META.get("CONTENT_LENGTH") or 0) if request else 0
 
 
 def _require_shallow(text: str) -> None:

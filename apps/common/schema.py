@@ -15,18 +15,17 @@ from apps.common.serializers import StrictCharField, StrictSerializer
 _ALWAYS: Final = ("bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable")
 _SIGNED_IN: Final = ("authentication_failed", "token_expired", "token_invalid", "session_revoked")
 _WITH_BODY: Final = ("validation_error", "parse_error", "payload_too_large", "unsupported_media_type")
+_RETRY_AFTER: Final[dict[str, Any]] = {
+    "Retry-After": {
+        "required": True,
+        "description": "Seconds to wait before the next try.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}},
-    **dict.fromkeys(
-        (429, 503),
-        {
-            "Retry-After": {
-                "required": True,
-                "description": "Seconds to wait before the next try.",
-                "schema": {"type": "integer", "minimum": 1},
-            }
-        },
-    ),
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
 
@@ -70,7 +69,9 @@ class ProblemSchema(AutoSchema):
         return bodies
 
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
-        described: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        described: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]  # drf-spectacular's
+            serializer, direction
+        )
         if isinstance(serializer, StrictSerializer):
             described["additionalProperties"] = False
             for name, field in serializer.fields.items():

@@ -2,7 +2,6 @@ from typing import Literal
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
-from psycopg_pool import PoolTimeout
 
 from infrastructure import redis
 
@@ -17,7 +16,7 @@ class HealthSelector:
             executor = MigrationExecutor(connection)
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 return "unavailable"
-        except (Error, PoolTimeout):
+        except Error:
             return "unavailable"
         try:
             with redis.unavailable_as():

@@ -1,11 +1,16 @@
 """The strictness that every slice's serializers share: no field is ignored, no value is bent into shape."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
+from rest_framework.fields import get_error_detail
 
 from apps.common.fields import one_line
+
+# As many as help whoever made a mistake; a body of a mebibyte holds a hundred thousand.
+_FOREIGN_FIELDS: Final = 20
 
 
 class StrictCharField(serializers.CharField):
@@ -14,6 +19,9 @@ class StrictCharField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        # As it came, as the schema says it, and not only as it will be stored.
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
 
     @property
@@ -31,7 +39,10 @@ class OneLineField(StrictCharField):
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         # Before the blanks around it are taken away, and a line break with them.
-        one_line(data)
+        try:
+            one_line(data)
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(get_error_detail(error)) from None
         return text
 
     @property
@@ -69,7 +80,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
     def _foreign_fields(self, data: Mapping[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
-        foreign = [name for name in data if name not in self.fields]
+        foreign = [name for name in data if name not in self.fields][:_FOREIGN_FIELDS]
         if not foreign:
             return {}
         shown = self.shown_by(self.instance).data if self.shown_by and self.instance is not None else {}

@@ -4,6 +4,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from apps.common.enums import Role
 
+
 class Actor(Protocol):
     """Whoever acts: all that one slice needs to know of another slice's user."""
 

@@ -1,5 +1,6 @@
 """The base of every API view, and the pages that belong to no slice."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import structlog
@@ -9,6 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -22,6 +25,13 @@ from apps.common.types import Anonymous
 from infrastructure.ratelimit import Verdict, rate_limit_headers
 
 
+class AcceptHeaderNegotiation(DefaultContentNegotiation):
+    """By the Accept header alone: `?format=xml` would make an address that exists a 404."""
+
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:  # noqa: A002  # DRF's name
+        return list(renderers)
+
+
 class BaseViewSet(GenericViewSet[Any]):
     """Refuses in one order, whatever the view.
 
@@ -29,6 +39,7 @@ class BaseViewSet(GenericViewSet[Any]):
     429, the body 413, 415 or 400. Then the view's own function: the object 404, the fields 400, a conflict 409.
     """
 
+    content_negotiation_class = AcceptHeaderNegotiation
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -93,6 +104,7 @@ def problems(request: HttpRequest) -> HttpResponse:
     return render(request, "common/problems.html", {"problems": PROBLEMS.values()})
 
 
+@csrf_exempt
 @never_cache
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
@@ -100,6 +112,7 @@ def live(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:

@@ -1,5 +1,6 @@
 """Views of every refusal, under addresses of their own: `@pytest.mark.urls("apps.common.tests.support")`."""
 
+import socket
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
@@ -11,6 +12,7 @@ from rest_framework import exceptions as drf
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.test import APIClient
 
 from apps.common.exceptions import AppException, ConflictError, FieldError, InvalidInputError, NotFoundError
 from apps.common.permissions import IsAdminUser, IsOwnerOrAdmin
@@ -22,6 +24,20 @@ from infrastructure.redis import RedisUnavailable
 
 # Stands wherever the inside could show; no answer and no line of a log may hold it.
 CANARY: Final = "canary-e1b0c44298fc1c149afbf4c8"
+
+
+def unused_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def send(client: APIClient, method: str, path: str, body: bytes, **extra: Any) -> Any:
+    """Send the body as it is, as JSON unless `content_type` says otherwise."""
+    extra = {"content_type": "application/json", **extra}
+    return client.generic(method, path, body, **extra)  # type: ignore[arg-type]  # the stub knows no body of bytes
 
 
 class CanaryError(Exception):

@@ -8,7 +8,7 @@ from apps.common.consumers import UnknownSocketConsumer
 
 async def _knock(path: str) -> list[dict[str, Any]]:
     scope = {"type": "websocket", "path": path, "query_string": b"", "headers": [], "subprotocols": []}
-    socket = ApplicationCommunicator(UnknownSocketConsumer.as_asgi(), scope)
+    socket: Any = ApplicationCommunicator(UnknownSocketConsumer.as_asgi(), scope)  # type: ignore[no-untyped-call]  # asgiref's
     await socket.send_input({"type": "websocket.connect"})
     sent = [await socket.receive_output(), await socket.receive_output()]
     assert await socket.receive_nothing()

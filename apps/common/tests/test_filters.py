@@ -43,7 +43,9 @@ def test_without_an_order_the_lists_own_stays(data: dict[str, str]) -> None:
     assert GroupFilter(data, queryset=Group.objects.order_by("-pk")).qs.query.order_by == ("-pk",)
 
 
-@pytest.mark.parametrize("ordering", ["id", "permissions__codename", "name,id", "--name", "?", "name;", "name\x00", "NAME"])
+@pytest.mark.parametrize(
+    "ordering", ["id", "permissions__codename", "name,id", "--name", "?", "name;", "name\x00", "NAME"]
+)
 def test_an_order_by_a_field_that_is_not_declared_is_refused(ordering: str) -> None:
     assert list(errors({"ordering": ordering})) == ["ordering"]
 
@@ -84,7 +86,15 @@ def test_a_moment_is_compared_in_utc(moment: str, found: int) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    ["yesterday", "2026-02-30", "2026-01-01T25:00:00Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "0", "\x00"],
+    [
+        "yesterday",
+        "2026-02-30",
+        "2026-01-01T25:00:00Z",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "0",
+        "\x00",
+    ],
 )
 def test_what_is_no_moment_of_the_calendar_is_refused(moment: str) -> None:
     assert list(SessionFilter({"before": moment}, queryset=Session.objects.all()).errors) == ["before"]

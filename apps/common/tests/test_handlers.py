@@ -37,7 +37,7 @@ def api() -> APIClient:
 )
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_exception_becomes_its_problem_and_shows_nothing_of_the_inside(
-    api: APIClient, settings: Settings, kind: str, status: int, code: str, debug: bool
+    api: APIClient, settings: Settings, kind: str, *, status: int, code: str, debug: bool
 ) -> None:
     settings.DEBUG = debug
 
@@ -59,7 +59,7 @@ def test_an_exception_becomes_its_problem_and_shows_nothing_of_the_inside(
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_fault_in_a_view_of_djangos_own_is_a_problem_below_api_and_a_page_elsewhere(
-    settings: Settings, debug: bool
+    settings: Settings, *, debug: bool
 ) -> None:
     settings.DEBUG = debug
     client = Client(raise_request_exception=False)
@@ -135,7 +135,7 @@ def test_errors_of_nested_fields_are_one_flat_list(api: APIClient) -> None:
 
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
-def test_an_unknown_path_below_api_is_a_problem(settings: Settings, method: str, debug: bool) -> None:
+def test_an_unknown_path_below_api_is_a_problem(settings: Settings, method: str, *, debug: bool) -> None:
     settings.DEBUG = debug
 
     response = getattr(Client(enforce_csrf_checks=True), method)("/api/v1/no/such/path")
@@ -176,7 +176,7 @@ def test_an_answer_in_another_form_is_refused_in_json(api: APIClient, accept: st
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_foreign_host_is_a_problem_under_the_headers_of_security(settings: Settings, debug: bool) -> None:
+def test_a_foreign_host_is_a_problem_under_the_headers_of_security(settings: Settings, *, debug: bool) -> None:
     settings.DEBUG = debug
     settings.ALLOWED_HOSTS = ["testserver"]
 
@@ -193,7 +193,7 @@ def test_a_foreign_host_is_a_problem_under_the_headers_of_security(settings: Set
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_form_without_its_csrf_token_is_a_problem(settings: Settings, debug: bool) -> None:
+def test_a_form_without_its_csrf_token_is_a_problem(settings: Settings, *, debug: bool) -> None:
     settings.DEBUG = debug
 
     response = Client(enforce_csrf_checks=True).post("/api/plain-form/")

@@ -1,7 +1,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
@@ -47,7 +47,9 @@ def test_each_request_has_an_id_of_its_own(api: APIClient) -> None:
     assert api.get(OPEN).headers["X-Request-ID"] != api.get(OPEN).headers["X-Request-ID"]
 
 
-def test_a_request_is_one_line_with_what_it_was_and_how_it_ended(api: APIClient, lines: Callable[[], list[Any]]) -> None:
+def test_a_request_is_one_line_with_what_it_was_and_how_it_ended(
+    api: APIClient, lines: Callable[[], list[Any]]
+) -> None:
     api.get("/api/v1/things/7/?token=canary")
 
     (line,) = lines()
@@ -79,7 +81,8 @@ def test_a_request_that_no_view_took_has_no_route(api: APIClient, lines: Callabl
 
 
 @pytest.mark.parametrize(
-    "path", [OPEN, "/api/v1/nowhere/", "/api/v1/things/1/", "/api/v1/mine/", "/api/v1/faults/unforeseen/", "/api/nowhere"]
+    "path",
+    [OPEN, "/api/v1/nowhere/", "/api/v1/things/1/", "/api/v1/mine/", "/api/v1/faults/unforeseen/", "/api/nowhere"],
 )
 def test_headers_of_security_stand_on_every_answer(path: str) -> None:
     response = APIClient(raise_request_exception=False).get(path)
@@ -117,7 +120,7 @@ def addressed(
 ) -> Any:
     """Return what the request knows of its client once the middleware has looked at it."""
     settings.TRUSTED_PROXIES = [ip_network(network) for network in trusted]
-    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    headers: dict[str, Any] = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     request = RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
     resolve_client_address(request)
     return request.META["REMOTE_ADDR"]
@@ -164,7 +167,7 @@ def test_without_trusted_proxies_nobody_is_believed(settings: Settings) -> None:
     assert addressed(settings, peer="10.0.0.1", forwarded="203.0.113.9", trusted=()) == "10.0.0.1"
 
 
-FORWARDING = {
+FORWARDING: Final[dict[str, Any]] = {
     "HTTP_X_FORWARDED_FOR": "198.51.100.1",
     "HTTP_X_FORWARDED_PROTO": "https",
     "HTTP_X_FORWARDED_HOST": "evil.example.com",

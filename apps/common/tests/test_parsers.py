@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError
+from rest_framework.request import Request
 from rest_framework.test import APIClient
 
 from apps.common.parsers import PayloadTooLarge, StrictJSONParser
+from apps.common.requests import read_body
+from apps.common.tests.support import send
 
 ECHO = "/api/v1/echo/"
 LIMIT = 1024 * 1024
@@ -103,7 +107,7 @@ TAKEN: dict[str, tuple[bytes, Any]] = {
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
 def test_a_body_that_is_not_storable_json_is_refused(api: APIClient, body: bytes) -> None:
-    response = api.generic("POST", ECHO, body, content_type="application/json")
+    response = send(api, "POST", ECHO, body)
 
     assert response.status_code == 400
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -113,21 +117,21 @@ def test_a_body_that_is_not_storable_json_is_refused(api: APIClient, body: bytes
 
 @pytest.mark.parametrize(("body", "value"), TAKEN.values(), ids=TAKEN.keys())
 def test_a_body_at_the_edge_is_taken_as_it_is(api: APIClient, body: bytes, value: Any) -> None:
-    response = api.generic("POST", ECHO, body, content_type="application/json")
+    response = send(api, "POST", ECHO, body)
 
     assert response.status_code == 200
     assert response.json()["body"] == (json.loads(body) if value is None else value)
 
 
 def test_an_empty_body_is_an_empty_object(api: APIClient) -> None:
-    response = api.generic("POST", ECHO, b"", content_type="application/json")
+    response = send(api, "POST", ECHO, b"")
 
     assert (response.status_code, response.json()) == (200, {"body": {}})
 
 
 @pytest.mark.parametrize("length", ["", "0", "abc"])
 def test_a_body_of_no_stated_length_is_no_body(api: APIClient, length: str) -> None:
-    response = api.generic("POST", ECHO, b'{"a": 1}', content_type="application/json", CONTENT_LENGTH=length)
+    response = send(api, "POST", ECHO, b'{"a": 1}', CONTENT_LENGTH=length)
 
     assert (response.status_code, response.json()) == (200, {"body": {}})
 
@@ -146,7 +150,7 @@ def test_a_body_of_no_stated_length_is_no_body(api: APIClient, length: str) -> N
     ],
 )
 def test_json_in_utf8_is_taken_however_it_is_spelled(api: APIClient, content_type: str) -> None:
-    response = api.generic("POST", ECHO, '{"a": "ä"}'.encode(), content_type=content_type)
+    response = send(api, "POST", ECHO, '{"a": "ä"}'.encode(), content_type=content_type)
 
     assert (response.status_code, response.json()) == (200, {"body": {"a": "ä"}})
 
@@ -167,6 +171,8 @@ def test_json_in_utf8_is_taken_however_it_is_spelled(api: APIClient, content_typ
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/merge-patch+json",
+        "*/*",
+        "application/*",
         "text/json",
         "text/plain",
         "json",
@@ -175,7 +181,7 @@ def test_json_in_utf8_is_taken_however_it_is_spelled(api: APIClient, content_typ
     ],
 )
 def test_another_type_or_character_set_is_refused(api: APIClient, content_type: str) -> None:
-    response = api.generic("POST", ECHO, b'{"a": 1}', content_type=content_type)
+    response = send(api, "POST", ECHO, b'{"a": 1}', content_type=content_type)
 
     assert response.status_code == 415
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -185,8 +191,8 @@ def test_another_type_or_character_set_is_refused(api: APIClient, content_type: 
 def test_a_body_of_one_mebibyte_is_taken_and_one_byte_more_is_not(api: APIClient) -> None:
     fits = b'"' + b"x" * (LIMIT - 2) + b'"'
 
-    taken = api.generic("POST", ECHO, fits, content_type="application/json")
-    refused = api.generic("POST", ECHO, fits + b" ", content_type="application/json")
+    taken = send(api, "POST", ECHO, fits)
+    refused = send(api, "POST", ECHO, fits + b" ")
 
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE == LIMIT
     assert (taken.status_code, len(taken.json()["body"])) == (200, LIMIT - 2)
@@ -221,6 +227,18 @@ class _BrokenOff(io.BytesIO):
 def test_a_body_that_breaks_off_is_the_clients_fault() -> None:
     with pytest.raises(ParseError):
         StrictJSONParser().parse(_BrokenOff(), "application/json")
+
+
+def test_a_body_that_is_shorter_than_its_stated_length_broke_off() -> None:
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": "9",
+        "wsgi.input": io.BytesIO(b'{"a": 1}'),
+    }
+
+    with pytest.raises(ParseError):
+        read_body(Request(WSGIRequest(environ), parsers=[StrictJSONParser()]))
 
 
 def test_a_refusal_tells_where_and_repeats_nothing_of_the_body() -> None:

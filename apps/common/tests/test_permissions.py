@@ -24,7 +24,7 @@ def at(**kwargs: Any) -> Any:
 
 
 @pytest.mark.parametrize(("role", "allowed"), [("admin", True), ("moderator", False), ("user", False), ("", False)])
-def test_only_the_role_admin_is_an_admin(role: str, allowed: bool) -> None:
+def test_only_the_role_admin_is_an_admin(role: str, *, allowed: bool) -> None:
     assert IsAdminUser().has_permission(signed_in(role), at()) is allowed
     assert IsAdminUser().has_permission(ANONYMOUS, at()) is False
 
@@ -50,7 +50,7 @@ def test_flags_of_the_admin_site_give_no_right(role: Role) -> None:
         ("user", str(OWN), False),
     ],
 )
-def test_an_account_is_open_to_its_owner_and_to_admins(role: str, address: Any, allowed: bool) -> None:
+def test_an_account_is_open_to_its_owner_and_to_admins(role: str, address: Any, *, allowed: bool) -> None:
     assert IsOwnerOrAdmin().has_permission(signed_in(role), at(user_id=address)) is allowed
 
 

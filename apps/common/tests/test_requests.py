@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import RequestFactory
 from rest_framework.exceptions import NotAuthenticated, ParseError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
@@ -14,9 +15,8 @@ from apps.common.types import Anonymous
 
 
 def posted(body: bytes) -> Request:
-    return Request(
-        APIRequestFactory().generic("POST", "/", body, content_type="application/json"), parsers=[StrictJSONParser()]
-    )
+    plain = RequestFactory().post("/", body, content_type="application/json")
+    return Request(plain, parsers=[StrictJSONParser()])
 
 
 def test_whoever_is_signed_in_acts() -> None:

@@ -7,7 +7,7 @@ from apps.common.handlers import PROBLEMS
 from apps.common.schema import ProblemSerializer
 from apps.common.tests import support
 
-ALWAYS = {"not_acceptable", "throttled", "internal_error", "service_unavailable"}
+ALWAYS = {"bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable"}
 SIGNED_IN = {"authentication_failed", "token_expired", "token_invalid", "session_revoked"}
 WITH_BODY = {"validation_error", "parse_error", "payload_too_large", "unsupported_media_type"}
 

@@ -1,48 +1,31 @@
-import socket
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
-from pytest_django import Settings
 
 from apps.common.selectors import HealthSelector
-from infrastructure import redis
-
-
-def unused_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-def redis_away(settings: Settings) -> Iterator[None]:
-    """Redis is not running: the connection is refused at once."""
-    caches = deepcopy(settings.CACHES)
-    caches["default"]["LOCATION"] = f"redis://127.0.0.1:{unused_port()}/0"
-    settings.CACHES = caches
-    yield
-    redis.client().connection_pool.disconnect()
+from apps.common.tests.support import unused_port
 
 
 @pytest.fixture
 def postgresql_away(transactional_db: None) -> Iterator[None]:
     """PostgreSQL is not running: the pool gives up after a moment."""
-    configured = deepcopy(connection.settings_dict)
-    connection.close()
-    connection.close_pool()
-    connection.settings_dict["PORT"] = unused_port()
-    connection.settings_dict["OPTIONS"]["pool"]["timeout"] = 0.2
+    # Behind Django's proxy, whose type knows nothing of a pool.
+    postgresql: Any = connections["default"]
+    configured = deepcopy(postgresql.settings_dict)
+    postgresql.close()
+    postgresql.close_pool()
+    postgresql.settings_dict["PORT"] = unused_port()
+    postgresql.settings_dict["OPTIONS"]["pool"]["timeout"] = 0.2
     yield
-    connection.close()
-    connection.close_pool()
-    connection.settings_dict.update(configured)
+    postgresql.close()
+    postgresql.close_pool()
+    postgresql.settings_dict.update(configured)
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def test_text_must_have_come_as_text(value: Any) -> None:
     assert codes(BlindSerializer(data={"name": value})) == {"name": ["invalid"]}
 
 
-@pytest.mark.parametrize(("value", "code"), [("", "blank"), ("  ", "blank"), (None, "null"), ("a\x00b", "null_characters_not_allowed")])
+@pytest.mark.parametrize(
+    ("value", "code"), [("", "blank"), ("  ", "blank"), (None, "null"), ("a\x00b", "null_characters_not_allowed")]
+)
 def test_text_keeps_the_rules_of_its_field(value: Any, code: str) -> None:
     assert codes(BlindSerializer(data={"name": value})) == {"name": [code]}
 
@@ -70,7 +72,9 @@ def test_shown_fields_are_taken_as_long_as_they_are_unchanged() -> None:
     assert serializer.validated_data == {"name": "new"}
 
 
-@pytest.mark.parametrize(("field", "value"), [("id", 8), ("id", "7"), ("id", None), ("tags", ["a", "b"]), ("nothing", "")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("id", 8), ("id", "7"), ("id", None), ("tags", ["a", "b"]), ("nothing", "")]
+)
 def test_a_shown_field_that_is_changed_is_refused(field: str, value: Any) -> None:
     assert codes(ThingSerializer(THING, data={"name": "new", field: value})) == {field: ["read_only"]}
 
@@ -101,7 +105,9 @@ def test_one_line_holds_no_control_character_wherever_it_stands(control: str, pl
     assert list(codes(LineSerializer(data={"line": place.format(control)}))) == ["line"]
 
 
-@pytest.mark.parametrize(("given", "taken"), [("Ada L.", "Ada L."), (" Ada ", "Ada"), ("李 😀", "李 😀"), ("a\u00a0b", "a\u00a0b")])
+@pytest.mark.parametrize(
+    ("given", "taken"), [("Ada L.", "Ada L."), (" Ada ", "Ada"), ("李 😀", "李 😀"), ("a\u00a0b", "a\u00a0b")]
+)
 def test_one_line_takes_any_other_text(given: str, taken: str) -> None:
     serializer = LineSerializer(data={"line": given})
 

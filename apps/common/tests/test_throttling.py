@@ -1,5 +1,4 @@
-from collections.abc import Callable, Iterator
-from copy import deepcopy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +6,7 @@ from pytest_django import Settings
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 
-from apps.common.tests.test_selectors import unused_port
+from apps.common.tests.support import send
 from apps.common.throttling import (
     BurstUserThrottle,
     LoginThrottle,
@@ -18,7 +17,6 @@ from apps.common.throttling import (
     WhenRedisIsAway,
     count,
 )
-from infrastructure import redis
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -37,16 +35,6 @@ def rates(settings: Settings) -> SetRates:
         settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, **limits}
 
     return set_rates
-
-
-@pytest.fixture
-def redis_away(settings: Settings) -> Iterator[None]:
-    """Redis is not running: the connection is refused at once."""
-    caches = deepcopy(settings.CACHES)
-    caches["default"]["LOCATION"] = f"redis://127.0.0.1:{unused_port()}/0"
-    settings.CACHES = caches
-    yield
-    redis.client().connection_pool.disconnect()
 
 
 def statuses(client: APIClient, path: str, times: int, **extra: Any) -> list[int]:
@@ -124,7 +112,7 @@ def test_an_ipv4_address_is_the_same_over_a_socket_of_ipv6(api: APIClient, rates
 def test_forged_forwarding_headers_gain_nothing(api: APIClient, rates: SetRates, header: str) -> None:
     rates(anonymous_burst=(2, 60))
 
-    answers = [api.get(OPEN, **{header: f"198.51.100.{number}"}).status_code for number in range(5)]
+    answers = [send(api, "GET", OPEN, b"", **{header: f"198.51.100.{number}"}).status_code for number in range(5)]
 
     assert answers == [200, 200, 429, 429, 429]
 
@@ -178,14 +166,13 @@ def test_another_spelling_of_an_account_is_the_same_account(api: APIClient, rate
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"null", b'"ada@example.com"', b'{"email": 1}', b'{"email": null}', b'{"email": ["a"]}', b"{}"]
+    "body",
+    [b"{", b"[]", b"null", b'"ada@example.com"', b'{"email": 1}', b'{"email": null}', b'{"email": ["a"]}', b"{}"],
 )
-def test_a_body_that_names_no_account_counts_against_its_address(
-    api: APIClient, rates: SetRates, body: bytes
-) -> None:
+def test_a_body_that_names_no_account_counts_against_its_address(api: APIClient, rates: SetRates, body: bytes) -> None:
     rates(login=(1, 60), login_address=(2, 60))
 
-    answers = [api.generic("POST", LOGIN, body, content_type="application/json").status_code for _ in range(3)]
+    answers = [send(api, "POST", LOGIN, body).status_code for _ in range(3)]
 
     assert answers[2] == 429
     assert 429 not in answers[:2]
@@ -194,7 +181,7 @@ def test_a_body_that_names_no_account_counts_against_its_address(
 def test_a_body_of_another_type_counts_too(api: APIClient, rates: SetRates) -> None:
     rates(login_address=(1, 60))
 
-    answers = [api.generic("POST", LOGIN, b"x" * 2_000_000, content_type="text/plain").status_code for _ in range(2)]
+    answers = [send(api, "POST", LOGIN, b"x" * 2_000_000, content_type="text/plain").status_code for _ in range(2)]
 
     assert answers == [415, 429]
 

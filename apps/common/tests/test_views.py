@@ -6,6 +6,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.common.tests.support import send
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -55,8 +56,7 @@ def exhausted_stranger(stranger: APIClient, settings: Settings) -> APIClient:
 
 def refusal(client: APIClient, method: str, path: str, body: bytes = b"{", **extra: Any) -> tuple[int, str]:
     """Return status and code of a request, whose body is broken unless one is given."""
-    extra.setdefault("content_type", "application/json")
-    response = client.generic(method, path, body, **extra)
+    response = send(client, method, path, body, **extra)
     assert response.headers["Content-Type"] == "application/problem+json"
     return response.status_code, response.json()["code"]
 
@@ -152,7 +152,7 @@ def test_a_request_that_breaks_no_rule_is_answered(admin: APIClient) -> None:
 def test_a_refused_body_is_told_what_is_wrong_with_each_field(
     admin: APIClient, body: bytes, errors: list[dict[str, str]]
 ) -> None:
-    assert admin.generic("PUT", THING, body, content_type="application/json").json()["errors"] == errors
+    assert send(admin, "PUT", THING, body).json()["errors"] == errors
 
 
 def test_a_user_is_counted_once_for_each_request(admin: APIClient, settings: Settings) -> None:
@@ -163,8 +163,15 @@ def test_a_user_is_counted_once_for_each_request(admin: APIClient, settings: Set
     assert answers == ['"burst";r=2;t=60', '"burst";r=1;t=60', '"burst";r=0;t=60']
 
 
+@pytest.mark.parametrize("name", ["xml", "json", "api", ""])
+def test_the_form_of_an_answer_is_no_matter_of_the_address(api: APIClient, name: str) -> None:
+    response = api.get(f"{OPEN}?format={name}")
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+
+
 def test_a_get_needs_no_readable_body(admin: APIClient) -> None:
-    response = admin.generic("GET", OPEN, b"{", content_type="application/json")
+    response = send(admin, "GET", OPEN, b"{")
 
     assert (response.status_code, response.json()) == (200, {"signed_in": True})
 
@@ -184,6 +191,8 @@ def test_the_owner_of_an_address_is_let_in_and_nobody_else(auth_api: SignIn) -> 
     assert refusal(other, "GET", "/api/v1/owned/0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10/") == (403, "forbidden")
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/v1", "/api//", "/api/v1/%00/", "/api/v1/open/%0a", "/api/v1/../v1/open/"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/v1", "/api//", "/api/v1/%00/", "/api/v1/open/%0a", "/api/v1/../v1/open/"]
+)
 def test_odd_paths_are_unknown(api: APIClient, path: str) -> None:
     assert api.get(path).status_code == 404
