@@ -72,7 +72,7 @@ def is_ready() -> bool:
     if MARKER.exists() or not PYTHON.exists() or digest != _digest():
         return False
     asked = os.environ.get("PYTHON")
-    return not asked or describe(asked).get("version") == version
+    return not asked or _asked_version(asked) == version
 
 
 def make() -> None:
@@ -108,9 +108,9 @@ def find_interpreter() -> "dict[str, str]":
     """
     asked = os.environ.get("PYTHON")
     crippled = None
-    for versions, candidate in [(VERSIONS, asked)] if asked else _candidates():
+    for version, candidate in _candidates(asked):
         found = describe(candidate)
-        if found.get("version") not in versions:
+        if found.get("version") != version:
             continue
         if not found["missing"]:
             return found
@@ -164,15 +164,22 @@ def _make_alone() -> None:
         os.close(descriptor)
 
 
-def _candidates() -> "list[tuple[tuple[str], str]]":
+def _asked_version(asked: str) -> "str | None":
+    """Return the version that PYTHON asks for: itself one, such as 3.13, or a program that has one."""
+    return asked if asked in VERSIONS else describe(asked).get("version")
+
+
+def _candidates(asked: "str | None") -> "list[tuple[str, str]]":
     """Return pairs of the wanted version and what may be an interpreter of it, the most wanted first."""
+    if asked and asked not in VERSIONS:
+        return [(version, asked) for version in VERSIONS]
     found = []
-    for version in sorted(VERSIONS, key=lambda version: version != _preferred_version()):
+    for version in [asked] if asked else sorted(VERSIONS, key=lambda version: version != _preferred_version()):
         paths = [shutil.which(name) for name in (f"python{version}", "python3", "python")]
         if _version_of_this() == version:
             # In an environment of its own, `python3` may be another project's; its base is the same everywhere.
             paths.insert(0, getattr(sys, "_base_executable", None) or sys.executable)
-        found += [((version,), path) for path in [*paths, *_pyenv_interpreters(version)] if path]
+        found += [(version, path) for path in [*paths, *_pyenv_interpreters(version)] if path]
     return found
 
 
@@ -201,7 +208,7 @@ def _usable_version() -> "str | None":
     if MARKER.exists() or not (VENV / "pyvenv.cfg").exists():
         return None
     asked = os.environ.get("PYTHON")
-    wanted = (describe(asked).get("version"),) if asked else VERSIONS
+    wanted = (_asked_version(asked),) if asked else VERSIONS
     version = describe(str(PYTHON)).get("version")
     if version is None or version not in wanted or not _succeeds([str(PYTHON), "-m", "pip", "--version"]):
         return None

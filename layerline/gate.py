@@ -132,7 +132,7 @@ def audit() -> bool | None:
     Returns:
         Whether all were looked up and none is known to be vulnerable; None if no advisories can be reached from here.
     """
-    print(f"  {"audit":<18}", end="", flush=True)
+    print(f"  {'audit':<18}", end="", flush=True)
     started = monotonic()
     command = ["-m", "pip_audit", "--strict", "--require-hashes", "--disable-pip", "-r", "requirements/production.txt"]
     result = _call([_PYTHON, *command], {})

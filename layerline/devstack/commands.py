@@ -108,13 +108,13 @@ class Commands:
         """what runs, and where"""
         state = self._services.state
         run_is_up = state.folder.exists() and state.is_run_up()
-        print(f"run         {f'http://127.0.0.1:{record.port(state)}/' if run_is_up else 'down'}")
+        print(f"run           {f'http://127.0.0.1:{record.port(state)}/' if run_is_up else 'down'}")
         for variable in KINDS:
             server = self._services.servers.get(variable)
             if server is None:
-                print(f"{variable:<12}set by you")
+                print(f"{variable:<14}set by you")
             else:
-                print(f"{server.name:<12}{server.url.rpartition('@')[2] if server.is_running() else 'down'}")
+                print(f"{server.name:<14}{server.url.rpartition('@')[2] if server.is_running() else 'down'}")
         return 0
 
     def _end_run(self) -> None:

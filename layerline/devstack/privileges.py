@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from layerline.devstack.errors import DevstackError
 
+# How the name of a folder begins that holds a cluster outside of the project.
+PREFIX: Final = "layerline-"
 _NOBODY: Final = "nobody"
 _REFUSAL: Final = (
     "PostgreSQL does not run as root, and neither `unshare --user` nor the user nobody can run it here. "
@@ -68,7 +70,7 @@ def choose(data: Path, program: Path) -> Privileges:
     if owner is not None:
         return Privileges(home=data.resolve().parent, options=options)
     # The project may lie where nobody can reach, such as below /root; a link leads to the data from there.
-    home = Path(tempfile.mkdtemp(prefix="layerline-", dir="/var/tmp"))  # made by mkdtemp, and it outlives a reboot
+    home = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/var/tmp"))  # made by mkdtemp, and it outlives a reboot
     os.chown(home, account.pw_uid, account.pw_gid)
     return Privileges(home=home, options=options)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from layerline.devstack import ports
+from layerline.devstack import ports, privileges
 from layerline.devstack.errors import DevstackError
 
 FOLDER: Final = ".dev"
@@ -155,7 +155,8 @@ class State:
         for path in (*self.folder.glob("postgres*"), *self.folder.glob("valkey*")):
             if path.is_symlink():
                 # A server that may not run as root keeps its data elsewhere: see privileges.
-                shutil.rmtree(path.resolve(), ignore_errors=True)
+                data = path.resolve()
+                shutil.rmtree(data.parent if data.parent.name.startswith(privileges.PREFIX) else data)
                 path.unlink()
             elif path.is_dir():
                 shutil.rmtree(path)

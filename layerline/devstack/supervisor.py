@@ -26,7 +26,7 @@ _STOP_PATIENCE: Final = 15.0
 _WEB_PATIENCE: Final = 60.0
 # A child that lives shorter than this died at once; after so many deaths in a row it will not get better by itself.
 _AT_ONCE: Final = 10.0
-_DEATHS: Final = 5
+_DEATHS: Final = 4
 _PAGES: Final = (
     ("Home", "/"),
     ("API documentation", "/api/docs/"),
@@ -61,7 +61,7 @@ class Supervisor:
         python = [sys.executable, "-m"]
         sources = [folder for folder in SOURCES if (root / folder).is_dir()]
         web = [*python, "uvicorn", "config.asgi:application", "--host", ports.HOST, "--port", str(port)]
-        web += ["--no-proxy-headers", "--no-access-log", "--reload", "--timeout-graceful-shutdown", "5"]
+        web += ["--no-proxy-headers", "--no-access-log", "--lifespan=off", "--timeout-graceful-shutdown=5", "--reload"]
         web += ["--use-colors" if self._output.coloured else "--no-use-colors"]
         celery = [*python, "celery", "--quiet", "-A", "config.celery"]
         self._web = self._child("web", [*web, *(f"--reload-dir={folder}" for folder in sources)])

@@ -1,8 +1,6 @@
 """Projects of their own for the tests of the embedded stack; this project's `.dev` is never touched."""
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,17 +37,3 @@ def project(empty: Project, initialised: Path) -> Project:
     """A project whose services were started before and are stopped now."""
     shutil.copytree(initialised / ".dev", empty.root / ".dev")
     return empty
-
-
-@pytest.fixture(scope="session")
-def ordinary_user() -> list[str]:
-    """What to put before a command so that it runs without root's rights.
-
-    In a user namespace of its own root is nobody, and still reaches a Python below /root.
-    """
-    if os.geteuid() != 0:
-        return []
-    prefix = ["unshare", "--user", "--"]
-    if subprocess.run([*prefix, "true"], check=False).returncode == 0:
-        return prefix
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]

@@ -80,7 +80,9 @@ class Project:
     ) -> subprocess.Popen[str]:
         """Start a command of the stack; it has a process group of its own, as in a terminal."""
         program = _PROGRAM.format(repository=str(_REPOSITORY), root=str(self.root))
-        inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "PORT"}}
+        inherited = {
+            k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "PORT"}
+        }
         process = subprocess.Popen(
             [*prefix, sys.executable, "-c", program, *arguments],
             cwd=self.root,

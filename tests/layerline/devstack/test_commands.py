@@ -31,7 +31,9 @@ def test_a_program_that_is_not_there_is_told(project: Project) -> None:
 
 
 def test_ctrl_c_is_the_programs_to_answer(project: Project) -> None:
-    process = project.start("exec", "sh", "-c", "trap 'echo rolled back; exit 3' INT; echo up; while :; do sleep 0.05; done")
+    process = project.start(
+        "exec", "sh", "-c", "trap 'echo rolled back; exit 3' INT; echo up; while :; do sleep 0.05; done"
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
 
@@ -119,9 +121,9 @@ def test_status_tells_what_is_up_and_what_is_the_users_own(project: Project) -> 
     project.hold()
     up = project.command("status")
 
-    assert down == "run         down\nPostgreSQL  down\nREDIS_URL   set by you\n"
-    assert f"PostgreSQL  127.0.0.1:{project.state.port('postgres')}/layerline\n" in up
-    assert f"Valkey      127.0.0.1:{project.state.port('valkey')}/0\n" in up
+    assert down == "run           down\nPostgreSQL    down\nREDIS_URL     set by you\n"
+    assert f"PostgreSQL    127.0.0.1:{project.state.port('postgres')}/layerline\n" in up
+    assert f"Valkey        127.0.0.1:{project.state.port('valkey')}/0\n" in up
     assert project.state.secret() not in up
 
 
