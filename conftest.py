@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
@@ -49,9 +50,10 @@ def admin_api(auth_api: Callable[[Role | User], AuthenticatedClient]) -> Authent
 
 
 @pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    """Take away what a test left under this process's prefix."""
+def _clean_up() -> Iterator[None]:
+    """Take away what a test left: its keys under this process's prefix, and its request's context."""
     yield
+    structlog.contextvars.clear_contextvars()
     names = list(redis.client().scan_iter(match=f"{redis.key()}*", count=1_000))
     if names:
         redis.client().delete(*names)

@@ -24,9 +24,7 @@ def bury_cached_account(instance: User, *, update_fields: frozenset[str] | None,
 
 
 @receiver(post_save, sender=User)
-def replace_cached_account(
-    instance: User, *, created: bool, update_fields: frozenset[str] | None, **_: Any
-) -> None:
+def replace_cached_account(instance: User, *, created: bool, update_fields: frozenset[str] | None, **_: Any) -> None:
     """Bury once more, now that the row is locked and its new version known, and put the row there after the commit.
 
     Raises:
