@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -34,7 +33,7 @@ class SearchFilterSet(django_filters.FilterSet):
         found: QuerySet[Any] = super().filter_queryset(queryset)
         if not self.form.cleaned_data["search"] or found.order_by()[: COUNTED_ROWS + 1].count() > COUNTED_ROWS:
             return found
-        return found.order_by(*map(_out_of_index, cast("Sequence[str]", found.query.order_by)))
+        return found.order_by(*map(_out_of_index, cast("list[str]", found.query.order_by)))
 
 
 def _out_of_index(name: str) -> OrderBy:
