@@ -7,9 +7,16 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from freezegun import freeze_time
 
-from apps.common.selectors import HealthSelector
+from apps.common.selectors import READINESS_SECONDS, HealthSelector, readiness_in_span
 from apps.common.tests.support import unused_port
+
+
+@pytest.fixture(autouse=True)
+def _never_looked() -> None:
+    """What an earlier test saw is forgotten."""
+    readiness_in_span.cache_clear()
 
 
 @pytest.fixture
@@ -42,6 +49,20 @@ def test_with_everything_there_it_is_ready(client: Client) -> None:
     assert HealthSelector.readiness() == "ok"
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
     assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_many_who_ask_cost_one_look(client: Client, django_assert_max_num_queries: Any) -> None:
+    with freeze_time() as clock:
+        first = HealthSelector.readiness()
+        with django_assert_max_num_queries(0):
+            again = [client.get("/health/ready/").json() for _ in range(10)]
+        clock.tick(READINESS_SECONDS)
+        HealthSelector.readiness()
+
+    assert first == "ok"
+    assert again == [{"status": "ok"}] * 10
+    assert readiness_in_span.cache_info().misses == 2
 
 
 @pytest.mark.django_db
