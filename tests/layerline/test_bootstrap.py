@@ -66,10 +66,12 @@ class Copy:
     ) -> subprocess.Popen[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_")) and k != "PYTHON"}
         index = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self._wheels.as_uri()}
+        # Of several that are there, the one that runs the tests.
+        chosen = {"PYTHON": "{}.{}".format(*sys.version_info[:2])}
         return subprocess.Popen(
             [*(prefix or []), sys.executable, "-m", "layerline.bootstrap"],
             cwd=self.root,
-            env={**clean, **index, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+            env={**clean, **index, **chosen, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
