@@ -198,7 +198,11 @@ def _pyenv_interpreters(version: str) -> "list[str]":
     """Return pyenv's interpreters of a version, the newest first: its shims answer for the chosen versions only."""
     home = os.environ.get("PYENV_ROOT")
     versions = (Path(home) if home else Path.home() / ".pyenv") / "versions"
-    found = [path for path in versions.glob(f"{version}.*") if re.match(r"\d+\.\d+\.\d+$", path.name)]
+    try:
+        found = [path for path in versions.glob(f"{version}.*") if re.match(r"\d+\.\d+\.\d+$", path.name)]
+    except OSError:
+        # Somebody else's, by an inherited PYENV_ROOT.
+        return []
     found.sort(key=lambda path: int(path.name.rsplit(".", 1)[1]), reverse=True)
     return [str(path / "bin" / "python") for path in found]
 

@@ -77,5 +77,6 @@ def running(command: Callable[[int], list[str]], *, log: Path, environment: dict
 def _answers(server: Server) -> bool:
     try:
         return server.send("GET", "/health/ready/").status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
+        # Not up, or up and busy with its first look at everything.
         return False

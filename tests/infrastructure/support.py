@@ -31,6 +31,16 @@ def redis_at(port: int) -> Iterator[None]:
         client().connection_pool.disconnect()
 
 
+@contextmanager
+def patient_redis() -> Iterator[None]:
+    """Let callers wait for their turn longer than a request may: no server gives so many threads to one process."""
+    configured = deepcopy(settings.CACHES)
+    configured["default"]["LOCATION"] += "?socket_timeout=30&socket_connect_timeout=30&max_connections=1000"
+    with override_settings(CACHES=configured):
+        yield
+        client().connection_pool.disconnect()
+
+
 def unused_port() -> int:
     """Return a port on which nobody listens."""
     with socket.socket() as probe:
