@@ -13,6 +13,8 @@ from apps.users.services import UserService
 from apps.users.tests.factories import FACTORIES, PASSWORD
 from infrastructure import redis
 
+pytest_plugins = ("layerline.flow.plugin",)
+
 
 class AuthenticatedClient(APIClient):
     """A client that sends the access token of `user` with each request."""

@@ -24,6 +24,8 @@ ASGI_APPLICATION = "config.asgi.application"
 AUTH_USER_MODEL = "users.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
+# The packages whose own packages are slices: the toolkit looks for their layers there.
+LAYERLINE_SLICES = ["apps"]
 
 INSTALLED_APPS = [
     # Before the admin, whose base template it replaces.

@@ -1,0 +1,241 @@
+"""Where each layer is entered: methods of classes that frameworks call, and the static methods of a slice.
+
+Classes are changed in place and never replaced, so it does not matter who imported them before. What does escape is a
+method that somebody took out of its class before, as in `refresh = SessionService.refresh` at the head of a module.
+"""
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from asgiref.sync import iscoroutinefunction
+from celery.app.task import Task
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.layers import BaseChannelLayer
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.management.base import BaseCommand
+from django.template.response import SimpleTemplateResponse
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.pagination import BasePagination
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BaseRenderer
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, ListSerializer
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from layerline.flow import stack
+from layerline.flow.layers import House, Layer
+from layerline.flow.patches import Patches
+from layerline.flow.stack import Frame, Label, entrance
+
+type Namer = Callable[[tuple[Any, ...]], str]
+
+
+def _class_of(args: tuple[Any, ...]) -> str:
+    return type(args[0]).__name__
+
+
+def _action_of(args: tuple[Any, ...]) -> str:
+    view, request = args[0], args[1]
+    method = (request.method or "").lower()
+    return f"{type(view).__name__}.{getattr(view, 'action_map', {}).get(method, method)}"
+
+
+def _handler_of(args: tuple[Any, ...]) -> str:
+    return f"{type(args[0]).__name__}.{get_handler_name(args[1])}"
+
+
+def _command_of(args: tuple[Any, ...]) -> str:
+    return type(args[0]).__module__.rpartition(".")[2]
+
+
+def _serializer_of(args: tuple[Any, ...]) -> str:
+    serializer = args[0]
+    if isinstance(serializer, ListSerializer):
+        return f"{type(serializer.child).__name__}(many=True)"
+    return type(serializer).__name__
+
+
+_HOOKS: Final[tuple[tuple[Layer, type, tuple[str, ...], Namer], ...]] = (
+    (Layer.AUTHENTICATION, BaseAuthentication, ("authenticate",), _class_of),
+    # What a signed-in browser costs, whoever is the first to look at `request.user`.
+    (Layer.AUTHENTICATION, SessionBase, ("load", "save", "delete", "exists", "cycle_key", "flush"), _class_of),
+    (Layer.THROTTLE, BaseThrottle, ("allow_request",), _class_of),
+    (Layer.PERMISSION, BasePermission, ("has_permission", "has_object_permission"), _class_of),
+    (Layer.PARSER, BaseParser, ("parse",), _class_of),
+    (Layer.VIEW, APIView, ("dispatch",), _action_of),
+    (Layer.FILTER, BaseFilterBackend, ("filter_queryset",), _class_of),
+    (Layer.FILTER, DjangoFilterBackend, ("filter_queryset",), _class_of),
+    (Layer.PAGINATOR, BasePagination, ("paginate_queryset", "get_paginated_response"), _class_of),
+    (
+        Layer.SERIALIZER,
+        BaseSerializer,
+        ("is_valid", "run_validation", "to_representation", "save", "create", "update"),
+        _serializer_of,
+    ),
+    (Layer.RENDERER, BaseRenderer, ("render",), _class_of),
+    (Layer.CONSUMER, AsyncConsumer, ("dispatch",), _handler_of),
+    (Layer.COMMAND, BaseCommand, ("execute",), _command_of),
+    (Layer.MAIL, BaseEmailBackend, ("send_messages",), _class_of),
+    (Layer.CHANNEL, BaseChannelLayer, ("send", "group_send"), _class_of),
+)
+_SIDE_EFFECTS: Final = {Layer.MAIL: "a mail", Layer.CHANNEL: "a message to sockets"}
+
+
+def open_hooks(house: House, patches: Patches) -> None:
+    """Watch every class of the frameworks' hooks, those that are still to be defined included."""
+    for layer, base, methods, namer in _HOOKS:
+        _watch_tree(base, methods, _method_label(house, layer, namer), patches)
+
+
+def open_namespaces(module: ModuleType, house: House, patches: Patches) -> None:
+    """Watch the public static methods of a module of services or selectors."""
+    layer = house.namespace(module.__name__)
+    if layer is None:
+        return
+    for cls in vars(module).values():
+        if not inspect.isclass(cls) or cls.__module__ != module.__name__:
+            continue
+        for name, method in list(vars(cls).items()):
+            if not name.startswith("_") and isinstance(method, staticmethod | classmethod):
+                label = _fixed_label(layer, f"{cls.__name__}.{name}")
+                patches.put(cls, name, type(method)(entrance(method.__func__, label)))
+
+
+def middleware_label(house: House) -> Label:
+    return _method_label(house, Layer.MIDDLEWARE, _class_of)
+
+
+def view_entrance(view: Callable[..., Any], house: House) -> Callable[..., Any]:
+    """Return a view that is entered as one; those of DRF are where they dispatch."""
+    if issubclass(getattr(view, "cls", object), APIView):
+        return view
+    named = getattr(view, "view_class", view)
+    # Marks of the admin site itself and of each ModelAdmin.
+    is_admin = hasattr(view, "admin_site") or hasattr(view, "model_admin")
+    layer = Layer.ADMIN if is_admin else Layer.VIEW
+    own = house.owns(named.__module__)
+    name = getattr(named, "__name__", type(named).__name__)
+
+    def label(_args: tuple[Any, ...]) -> Frame:
+        return Frame(layer, name, own=own)
+
+    entered = entrance(view, label)
+    if iscoroutinefunction(view) or not (own or is_admin):
+        return entered
+
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        response = entered(*args, **kwargs)
+        if isinstance(response, SimpleTemplateResponse) and not isinstance(response, Response):
+            # It is rendered after the view has ended, and with it whatever lazy queryset it was given.
+            inside = Layer.ADMIN if is_admin else Layer.RENDERER
+            response.render = entrance(  # type: ignore[method-assign]  # this one response's
+                response.render, lambda _args: Frame(inside, type(response).__name__, own=own)
+            )
+        return response
+
+    return answer
+
+
+def task_entrance(house: House) -> Callable[..., Any]:
+    """Return the `__call__` of every task."""
+    original = Task.__call__
+
+    def label(args: tuple[Any, ...]) -> Frame:
+        task = args[0]
+        return Frame(Layer.TASK, task.name or type(task).__name__, own=house.owns(task.run.__module__), subject=task)
+
+    def call(task: Any, *args: Any, **kwargs: Any) -> Any:
+        _open_work(task, house)
+        return original(task, *args, **kwargs)
+
+    return entrance(call, label)
+
+
+def _open_work(task: Any, house: House) -> None:
+    """Watch the function that a runner of jobs runs as this task.
+
+    The task's own function is the runner's then, and holds the work of another module in its closure. The transaction
+    in which the runner keeps the work together with its outcome is no transaction of the work.
+    """
+    run = task.run
+    for cell in getattr(run, "__closure__", None) or ():
+        work = cell.cell_contents
+        if inspect.isfunction(work) and work.__module__ != run.__module__ and not hasattr(work, "layerline_job"):
+            cell.cell_contents = _job_entrance(work, task.name, own=house.owns(work.__module__))
+
+
+def _job_entrance(work: Callable[..., Any], name: str, *, own: bool) -> Callable[..., Any]:
+    def do(*args: Any, **kwargs: Any) -> Any:
+        with stack.own_transactions():
+            return work(*args, **kwargs)
+
+    do.__module__ = work.__module__
+    entered = entrance(do, lambda _args: Frame(Layer.JOB, name, own=own))
+    vars(entered)["layerline_job"] = True
+    return entered
+
+
+def _watch_tree(base: type, methods: tuple[str, ...], label: Label, patches: Patches) -> None:
+    def watch(cls: type) -> None:
+        for name in methods:
+            method = vars(cls).get(name)
+            if method is not None:
+                patches.put(cls, name, entrance(_as_function(method), label))
+
+    def watch_new(cls: Any, /, **kwargs: Any) -> None:
+        super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]  # bound where `cls` is a class
+        watch(cls)
+
+    for cls in [base, *_descendants(base)]:
+        watch(cls)
+    patches.put(base, "__init_subclass__", classmethod(watch_new))
+
+
+def _descendants(base: type) -> list[type]:
+    found: dict[type, None] = {}
+    waiting: list[type] = [base]
+    while waiting:
+        subclasses: list[type] = type.__subclasses__(waiting.pop())
+        for cls in subclasses:
+            if cls not in found:
+                found[cls] = None
+                waiting.append(cls)
+    return list(found)
+
+
+def _as_function(method: Any) -> Callable[..., Any]:
+    if inspect.isfunction(method):
+        return method
+
+    def call(subject: Any, *args: Any, **kwargs: Any) -> Any:
+        # A descriptor, such as what `database_sync_to_async` makes of a method.
+        return method.__get__(subject, type(subject))(*args, **kwargs)
+
+    return call
+
+
+def _fixed_label(layer: Layer, name: str) -> Label:
+    return lambda _args: Frame(layer, name, own=True)
+
+
+def _method_label(house: House, layer: Layer, namer: Namer) -> Label:
+    effect = _SIDE_EFFECTS.get(layer)
+
+    def label(args: tuple[Any, ...]) -> Frame | None:
+        subject = args[0]
+        outer = stack.current()
+        if outer is not None and outer.layer is layer and (outer.subject is subject or layer is Layer.SERIALIZER):
+            # A call of `super()`, or a serializer's own fields and rows.
+            return None
+        if effect:
+            stack.side_effect(effect)
+        return Frame(layer, namer(args), own=house.owns(type(subject).__module__), subject=subject)
+
+    return label

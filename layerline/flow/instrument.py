@@ -1,0 +1,321 @@
+"""Puts the instrument in place while somebody watches, and takes all of it away again."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import walk_packages
+from time import perf_counter
+from types import ModuleType
+from typing import Any, Final
+
+import redis.asyncio
+from celery import signals
+from celery.app.task import Task
+from django.apps import apps
+from django.conf import settings
+from django.contrib import auth
+from django.core.handlers.base import BaseHandler
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.transaction import Atomic, get_connection
+from django.utils.module_loading import import_string
+
+from layerline.flow import entrances, stack
+from layerline.flow.layers import NAMESPACES, House, Layer
+from layerline.flow.patches import Patches
+from layerline.flow.stack import Frame, Observer, entrance, observers
+
+_patches: Final = Patches()
+_watched: Final[set[str]] = set()
+_SHOWN_KEY: Final = 60
+
+
+@contextmanager
+def installed(observer: Observer) -> Iterator[None]:
+    """Let the observer watch for a while; the first puts the instrument in place, the last takes it away."""
+    install(observer)
+    try:
+        yield
+    finally:
+        uninstall(observer)
+
+
+def install(observer: Observer) -> None:
+    """Let the observer watch, until it is uninstalled."""
+    if not _patches:
+        _put_in_place(House.of_settings())
+    observers.append(observer)
+
+
+def uninstall(observer: Observer) -> None:
+    """Let the observer watch no longer."""
+    observers.remove(observer)
+    if not observers:
+        _take_away()
+
+
+def wrapped() -> int:
+    """Return how many attributes stand replaced at this moment."""
+    return len(_patches)
+
+
+def watch_module(module: ModuleType) -> None:
+    """Watch a module of services or selectors that belongs to no installed app."""
+    if module.__name__ not in _watched:
+        _watched.add(module.__name__)
+        entrances.open_namespaces(module, House.of_settings(), _patches)
+
+
+def _put_in_place(house: House) -> None:
+    entrances.open_hooks(house, _patches)
+    for module in _namespaces(house):
+        watch_module(module)
+    _patch_django(house)
+    _patches.put(Task, "__call__", entrances.task_entrance(house))
+    _patch_redis()
+    _patch_http()
+    signals.before_task_publish.connect(_see_publish, weak=False)
+    connection_created.connect(_watch_connection, weak=False)
+    for connection in connections.all(initialized_only=True):
+        _watch_connection(connection)
+
+
+def _take_away() -> None:
+    _patches.undo()
+    _watched.clear()
+    signals.before_task_publish.disconnect(_see_publish)
+    connection_created.disconnect(_watch_connection)
+    # Those of other threads keep theirs, which does nothing while nobody watches.
+    for connection in connections.all(initialized_only=True):
+        if _see_statement in connection.execute_wrappers:
+            connection.execute_wrappers.remove(_see_statement)
+
+
+def _namespaces(house: House) -> Iterator[ModuleType]:
+    """Import every module of services and selectors, so that none is imported unseen later."""
+    for config in apps.get_app_configs():
+        if not house.owns(config.name):
+            continue
+        for name in NAMESPACES:
+            path = f"{config.name}.{name}"
+            if find_spec(path) is None:
+                continue
+            module = import_module(path)
+            yield module
+            for found in walk_packages(getattr(module, "__path__", ()), f"{path}."):
+                yield import_module(found.name)
+
+
+def _patch_django(house: House) -> None:
+    middleware = entrances.middleware_label(house)
+    seen: set[type] = set()
+    for path in settings.MIDDLEWARE:
+        for cls in getattr(import_string(path), "__mro__", ())[:-1]:
+            if "__call__" in vars(cls) and cls not in seen:
+                seen.add(cls)
+                _patches.put(cls, "__call__", entrance(vars(cls)["__call__"], middleware))
+
+    make_view = BaseHandler.make_view_atomic
+
+    def make_view_atomic(handler: BaseHandler, view: Callable[..., Any]) -> Callable[..., Any]:
+        made: Callable[..., Any] = make_view(handler, view)
+        return entrances.view_entrance(made, house)
+
+    _patches.put(BaseHandler, "make_view_atomic", make_view_atomic)
+    _patches.put(
+        auth,
+        "get_user",
+        entrance(auth.get_user, lambda _args: Frame(Layer.AUTHENTICATION, "session", own=False)),
+    )
+    _patches.put(Atomic, "__enter__", _atomic_enter(Atomic.__enter__))
+    _patches.put(Atomic, "__exit__", _atomic_exit(Atomic.__exit__))
+    _patches.put(BaseDatabaseWrapper, "on_commit", _on_commit(BaseDatabaseWrapper.on_commit))
+
+
+def _atomic_enter(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def enter(atomic: Any) -> None:
+        outermost = not get_connection(atomic.using).in_atomic_block
+        original(atomic)
+        # Django's mark on the transaction around a test, which is none of the tested code's.
+        if atomic._from_testcase:  # noqa: SLF001  # read by Django's own `durable`, too
+            return
+        stack.transaction_opened()
+        for observer in observers:
+            observer.transaction("BEGIN" if outermost else "SAVEPOINT")
+
+    return enter
+
+
+def _atomic_exit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def leave(atomic: Any, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if atomic._from_testcase:  # noqa: SLF001  # as above
+            original(atomic, exc_type, exc_value, traceback)
+            return
+        # Before the end: what was put off until the commit runs inside of it, and is no longer in the transaction.
+        stack.transaction_closing()
+        outermost = len(get_connection(atomic.using).atomic_blocks) == 1
+        ends = ("COMMIT", "ROLLBACK") if outermost else ("RELEASE", "ROLLBACK TO")
+        for observer in observers:
+            observer.transaction(ends[exc_type is not None])
+        original(atomic, exc_type, exc_value, traceback)
+
+    return leave
+
+
+def _on_commit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def on_commit(connection: Any, func: Any, robust: bool = False) -> None:  # noqa: FBT001, FBT002  # Django's
+        if not callable(func):
+            original(connection, func, robust)
+            return
+        name = _name_of(func)
+        origin = stack.current()
+        for observer in observers:
+            observer.queued(name)
+        label: stack.Label = lambda _args: Frame(Layer.ON_COMMIT, name, own=False, origin=origin)  # noqa: E731  # typed
+        original(connection, entrance(func, label), robust)
+
+    return on_commit
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    qualified: str = getattr(function, "__qualname__", type(function).__qualname__)
+    module: str = getattr(function, "__module__", None) or type(function).__module__
+    return f"{module.rpartition('.')[2]}.{qualified.partition('.<locals>')[0]}"
+
+
+def _watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if _see_statement not in connection.execute_wrappers:
+        # First, since whoever uses `connection.execute_wrapper()` takes away the last one afterwards.
+        connection.execute_wrappers.insert(0, _see_statement)
+
+
+def _see_statement(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001  # Django's
+    if not observers:
+        return execute(sql, params, many, context)
+    started = perf_counter()
+    error = None
+    try:
+        return execute(sql, params, many, context)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        text = sql if isinstance(sql, str) else str(sql)
+        for observer in observers:
+            observer.statement(text, started, error)
+
+
+def _patch_redis() -> None:
+    for module in (redis.client, redis.asyncio.client):
+        is_async = module is redis.asyncio.client
+        _patches.put(module.Redis, "execute_command", (_async_command if is_async else _command)(module.Redis))
+        _patches.put(module.Pipeline, "execute", (_async_pipeline if is_async else _pipeline)(module.Pipeline))
+
+
+def _command(client: Any) -> Callable[..., Any]:
+    original = client.execute_command
+
+    @functools.wraps(original)
+    def execute_command(self: Any, *args: Any, **options: Any) -> Any:
+        started = perf_counter()
+        result = original(self, *args, **options)
+        _see_command(args, result, started)
+        return result
+
+    return execute_command
+
+
+def _async_command(client: Any) -> Callable[..., Any]:
+    original = client.execute_command
+
+    @functools.wraps(original)
+    async def execute_command(self: Any, *args: Any, **options: Any) -> Any:
+        started = perf_counter()
+        result = await original(self, *args, **options)
+        _see_command(args, result, started)
+        return result
+
+    return execute_command
+
+
+def _pipeline(pipeline: Any) -> Callable[..., Any]:
+    original = pipeline.execute
+
+    @functools.wraps(original)
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        started, count = perf_counter(), len(self)
+        result = original(self, *args, **kwargs)
+        _see_command((f"PIPELINE of {count}",), None, started)
+        return result
+
+    return execute
+
+
+def _async_pipeline(pipeline: Any) -> Callable[..., Any]:
+    original = pipeline.execute
+
+    @functools.wraps(original)
+    async def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        started, count = perf_counter(), len(self)
+        result = await original(self, *args, **kwargs)
+        _see_command((f"PIPELINE of {count}",), None, started)
+        return result
+
+    return execute
+
+
+def _see_command(args: tuple[Any, ...], result: Any, started: float) -> None:
+    name = str(args[0]).upper()
+    for observer in observers:
+        observer.command(name, _keys_of(name, args), result, started)
+
+
+def _keys_of(name: str, args: tuple[Any, ...]) -> str:
+    """Return the first key, shortened: never a value."""
+    index = 3 if name in {"EVALSHA", "EVAL", "FCALL"} else 1
+    if len(args) <= index:
+        return ""
+    key = args[index]
+    text = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
+    return text if len(text) <= _SHOWN_KEY else f"{text[:_SHOWN_KEY]}…"
+
+
+def _patch_http() -> None:
+    """See requests leave by urllib, requests or boto3, all of which end in http.client, and by httpx."""
+
+    def effect(args: tuple[Any, ...]) -> str:
+        return f"an HTTP request to {args[0].host}"
+
+    _patches.put(HTTPConnection, "putrequest", _announced(HTTPConnection.putrequest, effect))
+    if (httpx := sys.modules.get("httpx")) is not None:
+        for transport in ("HTTPTransport", "AsyncHTTPTransport"):
+            method = "handle_request" if transport == "HTTPTransport" else "handle_async_request"
+            owner = getattr(httpx, transport)
+            _patches.put(
+                owner,
+                method,
+                _announced(getattr(owner, method), lambda args: f"an HTTP request to {args[1].url.host}"),
+            )
+
+
+def _announced(original: Callable[..., Any], effect: Callable[[tuple[Any, ...]], str]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def announce(*args: Any, **kwargs: Any) -> Any:
+        stack.side_effect(effect(args))
+        return original(*args, **kwargs)
+
+    return announce
+
+
+def _see_publish(sender: str, **_: Any) -> None:
+    stack.side_effect(f"the message of task {sender}")

@@ -1,0 +1,35 @@
+from typing import Any
+
+from channels.consumer import SyncConsumer
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.contrib.auth.models import Group
+
+from tests.layerline.flow.slices.shelf.selectors import ShelfSelector
+from tests.layerline.flow.slices.shelf.services import ShelfService
+
+
+class ShelfConsumer(AsyncJsonWebsocketConsumer):
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        match content:
+            case "ask":
+                await database_sync_to_async(ShelfSelector.names)()
+            case "add":
+                await database_sync_to_async(ShelfService.add)(name="from a socket")
+            case "count":
+                await database_sync_to_async(Group.objects.count)()
+            case "stream":
+                counts = [count async for count in ShelfSelector.stream_to_sockets()]
+                await self.send_json(counts)
+                return
+        await self.send_json("done")
+
+
+class SyncShelfConsumer(SyncConsumer):
+    def count(self, message: Any) -> None:
+        Group.objects.count()
+        self.send({"type": "done"})
+
+    def ask(self, message: Any) -> None:
+        ShelfSelector.names()
+        self.send({"type": "done"})
