@@ -54,6 +54,11 @@ manage: ## A management command: ARGS="createsuperuser"
 	$(ready)
 	@$(devstack) manage $(arguments)
 
+.PHONY: trace
+trace: ## One request drawn from the wire to the row: ARGS="GET /api/v1/auth/me/ --as ada@example.com"
+	$(ready)
+	@$(devstack) manage trace $(arguments)
+
 .PHONY: format
 format: ## Format the code, and mend what can be mended without thinking
 	$(ready)

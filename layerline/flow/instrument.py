@@ -24,6 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.transaction import Atomic, get_connection
 from django.utils.module_loading import import_string
+from rest_framework.views import APIView
 
 from layerline.flow import entrances, stack
 from layerline.flow.layers import NAMESPACES, House, Layer
@@ -31,7 +32,7 @@ from layerline.flow.patches import Patches
 from layerline.flow.stack import Frame, Observer, entrance, observers
 
 _patches: Final = Patches()
-_watched: Final[set[str]] = set()
+_asked_for: Final[dict[str, ModuleType]] = {}
 _SHOWN_KEY: Final = 60
 
 
@@ -65,16 +66,17 @@ def wrapped() -> int:
 
 
 def watch_module(module: ModuleType) -> None:
-    """Watch a module of services or selectors that belongs to no installed app."""
-    if module.__name__ not in _watched:
-        _watched.add(module.__name__)
-        entrances.open_namespaces(module, House.of_settings(), _patches)
+    """Watch a module of services or selectors that belongs to no installed app, now or once somebody watches."""
+    if module.__name__ not in _asked_for:
+        _asked_for[module.__name__] = module
+        if _patches:
+            entrances.open_namespaces(module, House.of_settings(), _patches)
 
 
 def _put_in_place(house: House) -> None:
     entrances.open_hooks(house, _patches)
-    for module in _namespaces(house):
-        watch_module(module)
+    for module in {*_namespaces(house), *_asked_for.values()}:
+        entrances.open_namespaces(module, house, _patches)
     _patch_django(house)
     _patches.put(Task, "__call__", entrances.task_entrance(house))
     _patch_redis()
@@ -87,7 +89,6 @@ def _put_in_place(house: House) -> None:
 
 def _take_away() -> None:
     _patches.undo()
-    _watched.clear()
     signals.before_task_publish.disconnect(_see_publish)
     connection_created.disconnect(_watch_connection)
     # Those of other threads keep theirs, which does nothing while nobody watches.
@@ -120,6 +121,7 @@ def _patch_django(house: House) -> None:
                 seen.add(cls)
                 _patches.put(cls, "__call__", entrance(vars(cls)["__call__"], middleware))
 
+    _patches.put(APIView, "handle_exception", _handle_exception(APIView.handle_exception))
     make_view = BaseHandler.make_view_atomic
 
     def make_view_atomic(handler: BaseHandler, view: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,6 +137,16 @@ def _patch_django(house: House) -> None:
     _patches.put(Atomic, "__enter__", _atomic_enter(Atomic.__enter__))
     _patches.put(Atomic, "__exit__", _atomic_exit(Atomic.__exit__))
     _patches.put(BaseDatabaseWrapper, "on_commit", _on_commit(BaseDatabaseWrapper.on_commit))
+
+
+def _handle_exception(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def handle(view: Any, error: Exception) -> Any:
+        for observer in observers:
+            observer.handled(error)
+        return original(view, error)
+
+    return handle
 
 
 def _atomic_enter(original: Callable[..., Any]) -> Callable[..., Any]:

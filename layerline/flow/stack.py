@@ -76,6 +76,9 @@ class Observer:
     def side_effect(self, what: str, *, in_transaction: bool) -> None:
         """See something leave the process that no rollback takes back: a mail, a message, an HTTP request."""
 
+    def handled(self, error: BaseException) -> None:
+        """See an exception that a view has raised and that is about to become an answer."""
+
 
 observers: Final[list[Observer]] = []
 
