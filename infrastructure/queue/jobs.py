@@ -122,7 +122,7 @@ def _attempt(row: OutboxRow, work: Work) -> None:
         row.mark_failed(error, timezone.now())
         report = log.error if row.state == OutboxState.DEAD else log.warning
         # Where and not what: an exception's own text may hold what the job worked on.
-        report("job_failed", error=row.last_error, attempts=row.attempts, stack=_places(error))
+        report("job_failed", error=row.last_error, attempts=row.attempts, places=_places(error))
     else:
         row.mark_done(timezone.now())
         log.info("job_done", attempts=row.attempts, duration_ms=round((perf_counter() - started) * 1_000, 1))

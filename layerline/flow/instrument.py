@@ -33,7 +33,6 @@ from layerline.flow.stack import Frame, Observer, entrance, observers
 
 _patches: Final = Patches()
 _asked_for: Final[dict[str, ModuleType]] = {}
-_SHOWN_KEY: Final = 60
 
 
 @contextmanager
@@ -293,13 +292,12 @@ def _see_command(args: tuple[Any, ...], result: Any, started: float) -> None:
 
 
 def _keys_of(name: str, args: tuple[Any, ...]) -> str:
-    """Return the first key, shortened: never a value."""
+    """Return the first key: never a value."""
     index = 3 if name in {"EVALSHA", "EVAL", "FCALL"} else 1
     if len(args) <= index:
         return ""
     key = args[index]
-    text = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
-    return text if len(text) <= _SHOWN_KEY else f"{text[:_SHOWN_KEY]}…"
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
 
 
 def _patch_http() -> None:

@@ -23,9 +23,10 @@ SIDE_EFFECT: Final = "leaves"
 
 ERROR: Final = "error"
 
+_SHOWN_KEY: Final = 80
 _READS: Final = {"GET", "MGET", "HGET", "HMGET", "GETEX"}
 _SCRIPTS: Final = {"EVAL", "EVALSHA"}
-_DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class Recorder(Observer):
         # What a script means by numbers only the script knows.
         is_read = name in _READS or (name in _SCRIPTS and isinstance(result, bytes | None))
         detail = _outcome(result) if is_read else ""
-        self._leaf(REDIS, f"{name} {_DIGEST.sub(_first_letters, keys)}".strip(), started, detail=detail)
+        self._leaf(REDIS, f"{name} {_key(keys)}".strip(), started, detail=detail)
 
     @override
     def transaction(self, step: str) -> None:
@@ -149,6 +150,12 @@ def _outcome(result: Any) -> str:
     if found in {0, len(values)}:
         return "hit" if found else "miss"
     return f"{found} hits of {len(values)}"
+
+
+def _key(text: str) -> str:
+    """Return a key for the eye: long random parts tell nothing, and may be somebody's token."""
+    short = _DIGEST.sub(_first_letters, text)
+    return short if len(short) <= _SHOWN_KEY else f"{short[: _SHOWN_KEY - 1]}…"
 
 
 def _first_letters(match: re.Match[str]) -> str:

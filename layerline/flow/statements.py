@@ -18,10 +18,12 @@ _SAVEPOINT_NAME: Final = re.compile(r'"s\d+_x\d+"')
 _SHOWN: Final = 160
 
 
+@lru_cache(maxsize=4_096)
 def is_write(sql: str) -> bool:
     return _WRITE.match(sql) is not None
 
 
+@lru_cache(maxsize=4_096)
 def is_control(sql: str) -> bool:
     """Tell whether the statement steers the transaction and touches no row."""
     return _CONTROL.match(sql) is not None

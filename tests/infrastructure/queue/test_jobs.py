@@ -131,6 +131,11 @@ class TestFailure:
         assert "someone@example.com" not in caplog.text
         assert "+4912345" not in caplog.text
 
+    def test_is_logged_in_the_readable_form_of_local_use_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        run(published("tests.write_then_fail"))
+        # What `logging` says, with the whole exception, of a line that it could not write.
+        assert "Logging error" not in capsys.readouterr().err
+
     def test_for_good_is_logged_as_an_error(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO, logger="layerline.queue"):
             run(published("tests.write_then_fail", first_failed_at=timezone.now() - timedelta(days=2)))
