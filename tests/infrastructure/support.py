@@ -35,7 +35,8 @@ def redis_at(port: int) -> Iterator[None]:
 def patient_redis() -> Iterator[None]:
     """Let callers wait for their turn longer than a request may: no server gives so many threads to one process."""
     configured = deepcopy(settings.CACHES)
-    configured["default"]["LOCATION"] += "?socket_timeout=30&socket_connect_timeout=30&max_connections=1000"
+    options = "socket_timeout=30&socket_connect_timeout=30&max_connections=1000"
+    configured["default"]["LOCATION"] = f"{configured['default']['LOCATION']}?{options}"
     with override_settings(CACHES=configured):
         yield
         client().connection_pool.disconnect()
