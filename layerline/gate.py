@@ -140,7 +140,9 @@ def audit() -> bool | None:
     verdict = "NOT RUN" if unreachable else "FAILED" if result.returncode else "ok"
     print(f"{verdict:<8}{monotonic() - started:5.1f} s", flush=True)
     if result.returncode:
-        print(f"\n{_indented(result.stdout)}\n", flush=True)
+        # What cannot be reached is told in its last line; what is vulnerable takes a table.
+        said = result.stdout.strip().splitlines()[-1][:200] if unreachable else result.stdout
+        print(f"\n{_indented(said)}\n", flush=True)
     return None if unreachable else result.returncode == 0
 
 
