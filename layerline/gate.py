@@ -119,8 +119,8 @@ def _compare(name: str, copies: Mapping[str, Path]) -> list[str]:
         compile_ += ["--constraint", "requirements/base.txt"]
     code = (
         "import pathlib, subprocess, sys; "
-        f"subprocess.run({compile_!r}, check=True); "
-        f"sys.exit(pathlib.Path({str(copies[name])!r}).read_bytes() "
+        f"compiled = subprocess.run({compile_!r}).returncode; "
+        f"sys.exit(compiled or pathlib.Path({str(copies[name])!r}).read_bytes() "
         f"!= pathlib.Path('requirements/{name}.txt').read_bytes())"
     )
     return [_PYTHON, "-c", code]
