@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "infrastructure.email",
     "infrastructure.queue",
+    "layerline",
     "apps.users",
 ]
 

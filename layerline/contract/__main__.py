@@ -1,0 +1,5 @@
+import sys
+
+from layerline.contract.command import main
+
+sys.exit(main())

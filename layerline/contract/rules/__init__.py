@@ -1,0 +1,1 @@
+"""The rules that an import graph cannot hold, one module each."""
