@@ -16,7 +16,7 @@ FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS", ["bGF5ZXJsaW5lL
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", ["http://localhost:3000", "http://localhost:5173"])
 
-INSTALLED_APPS += ["layerline", "layerline.devpages"]  # noqa: F405  # from base
+INSTALLED_APPS += ["layerline.devpages"]  # noqa: F405  # from base
 
 # Signs in for `manage.py trace --as`, without a password.
 LAYERLINE_SIGN_IN = "apps.users.management.sign_in.signed_in"

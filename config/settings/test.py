@@ -14,7 +14,6 @@ JWT_KEYS = [{"kid": "test", "secret": "test-only-" + "j" * 32, "sign": True}]
 FIELD_ENCRYPTION_KEYS = ["dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktISE="]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
-INSTALLED_APPS += ["layerline"]  # noqa: F405  # from base
 # The toolkit is tried on a slice that breaks every rule.
 LAYERLINE_SLICES = [*LAYERLINE_SLICES, "tests.layerline.flow.slices"]  # noqa: F405  # from base
 
