@@ -61,10 +61,9 @@ def checks() -> list[Check]:
         Check("format", [_PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."], "`make format`"),
         Check("lint", [_PYTHON, "-m", "ruff", "check", "--quiet", "."], "`make format` mends what it safely can"),
         Check(
-            "layers",
-            [_PYTHON, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo"],
-            "the contract and its reasons stand in pyproject.toml",
-            {"PYTHONPATH": str(ROOT)},
+            "contract",
+            [_PYTHON, "-m", "layerline.contract"],
+            "`python -m layerline.contract --explain RULE` tells why; directions stand in pyproject.toml",
         ),
         Check("types", [_PYTHON, "-m", "mypy", "."], "each message names its error code", testing),
         Check(

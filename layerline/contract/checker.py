@@ -1,15 +1,19 @@
 """The contract checker: import directions, and what an import graph cannot see."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from layerline.contract import directions
 from layerline.contract.allowances import Allowances
 from layerline.contract.catalogue import RULES
 from layerline.contract.findings import Finding
-from layerline.contract.modules import Module
 from layerline.contract.project import Project
 from layerline.contract.rule import Source
+
+_DEPTH: Final = 20_000
 
 
 def check(root: Path, paths: Sequence[Path] = ()) -> list[Finding]:
@@ -24,9 +28,21 @@ def check(root: Path, paths: Sequence[Path] = ()) -> list[Finding]:
     """
     root = root.resolve()
     project = Project.read(root)
-    found = {*_rules(project), *directions.check(project)}
+    with _deep_recursion():
+        found = {*_rules(project), *directions.check(project)}
     wanted = [path.resolve().relative_to(root).as_posix() for path in paths]
     return sorted(finding for finding in found if not wanted or any(_is_below(finding.path, path) for path in wanted))
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let values be followed through a chain of modules, and through expressions of some thousand parts."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -45,7 +61,7 @@ def _rules(project: Project) -> Iterator[Finding]:
 
 
 def _module(source: Source) -> Iterator[Finding]:
-    module: Module = source.module
+    module = source.module
     allowances = Allowances(module)
     for rule in RULES:
         if rule.applies(module):
@@ -57,3 +73,6 @@ def _module(source: Source) -> Iterator[Finding]:
                     told.add(place)
                     yield Finding(*place, rule.name, hit.what, rule.mend)
     yield from allowances.faults()
+    if source.is_too_deep:
+        what = "nests too deep for values to be followed"
+        yield Finding(module.path, 1, "syntax-error", what, "split its longest expression")

@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol
 
 from layerline.contract import explain
 from layerline.contract.baseline import Baseline, BaselineError
@@ -12,6 +12,15 @@ from layerline.contract.catalogue import RULES
 from layerline.contract.checker import check
 from layerline.contract.findings import Finding, as_github, as_json, as_text
 from layerline.contract.layout import LayoutError
+
+
+class Output(Protocol):
+    """What can be written to: a stream, or a management command's wrapper of one."""
+
+    def write(self, text: str, /) -> object:
+        """Write the text; where it lacks a line end, one may be added."""
+        ...
+
 
 _FORMATS: Final[Mapping[str, Callable[[Sequence[Finding]], str]]] = {
     "text": as_text,
@@ -35,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(options: Mapping[str, Any], *, out: TextIO, err: TextIO) -> int:
+def run(options: Mapping[str, Any], *, out: Output, err: Output) -> int:
     """Do what the options say and return the exit code: 0 if nothing was found, 1 if something was, 2 on misuse."""
     if options["explain"]:
         return _explain(options["explain"], out, err)
@@ -49,7 +58,7 @@ def run(options: Mapping[str, Any], *, out: TextIO, err: TextIO) -> int:
         return 2
 
 
-def _check(options: Mapping[str, Any], out: TextIO) -> int:
+def _check(options: Mapping[str, Any], out: Output) -> int:
     findings = check(options["root"], options["paths"])
     if options["update_baseline"]:
         count = Baseline(options["baseline"]).update(findings)
@@ -64,7 +73,7 @@ def _check(options: Mapping[str, Any], out: TextIO) -> int:
     return int(bool(findings))
 
 
-def _explain(name: str, out: TextIO, err: TextIO) -> int:
+def _explain(name: str, out: Output, err: Output) -> int:
     if name == _ALL:
         out.write(explain.page())
         return 0

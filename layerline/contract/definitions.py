@@ -81,11 +81,13 @@ class _Names:
             self.functions[node.name] = node
             self.defined.add(node.name)
         else:
-            self.defined |= {name.id for name in ast.walk(node) if _is_stored(name)}
+            self.defined |= set(_stored(node))
 
 
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored(node: ast.stmt) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
 
 
 def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -371,4 +373,4 @@ class Definitions:
 
 def _is_rows_itself(name: str) -> bool:
     leaf = name.rpartition(".")[2]
-    return name.startswith("django.") and leaf.endswith(("Manager", "QuerySet")) or leaf.endswith("QuerySet")
+    return leaf.endswith("QuerySet") or (name.startswith("django.") and leaf.endswith("Manager"))

@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from importlib.util import find_spec
@@ -39,6 +39,7 @@ _TYPES: Final[dict[str, type[Contract]]] = {
         ProtectedContract,
     )
 }
+_MEND_NAME: Final = "give it the name of a layer, or enter it into the contract"
 _MEND: Final = "go through what the contract in pyproject.toml lets this module import"
 
 
@@ -89,50 +90,43 @@ def _broken(
     found = False
     for importer, imported in sorted(set(_links(metadata))):
         found = True
-        yield from _import(project, graph, rule, options["name"], importer, imported)
+        what = f"`{importer}` imports `{imported}`, against {options['name']!r}"
+        details = graph.get_import_details(importer=importer, imported=imported)
+        for line in sorted({detail["line_number"] for detail in details}) or [1]:
+            yield Finding(_path(project, importer), line, rule, what, _MEND)
     for name in sorted(metadata.get("undeclared_modules", ())):
         found = True
-        module = project.modules.get(name)
-        path = module.path if module else name.replace(".", "/")
-        yield Finding(
-            path, 1, rule, f"`{name}` is in no layer", "give it the name of a layer, or enter it into the contract"
-        )
+        yield Finding(_path(project, name), 1, rule, f"`{name}` is in no layer", _MEND_NAME)
     if not found:
         yield _fault(f"{options['name']!r} is broken", rule)
 
 
-def _import(
-    project: Project, graph: grimp.ImportGraph, rule: str, name: str, importer: str, imported: str
-) -> Iterator[Finding]:
-    module = project.modules.get(importer)
-    path = module.path if module else importer.replace(".", "/")
-    details = graph.get_import_details(importer=importer, imported=imported)
-    for line in sorted({detail["line_number"] for detail in details}) or [1]:
-        yield Finding(path, line, rule, f"`{importer}` imports `{imported}`, against {name!r}", _MEND)
+def _path(project: Project, name: str) -> str:
+    module = project.modules.get(name)
+    return module.path if module else name.replace(".", "/")
 
 
 def _links(found: Any) -> Iterator[tuple[str, str]]:
     """Yield the import at which each forbidden chain begins, in whatever form a contract type tells of it."""
     match found:
-        case {"importer": str(importer), "imported": str(imported), "line_numbers": _}:
+        case {"importer": str(importer), "imported": str(imported), "line_numbers": _} | (str(importer), str(imported)):
             yield importer, imported
-        case {"chain": [first, *_], "extra_firsts": others}:
-            yield from _links(first)
-            yield from _links(others)
-        case (str(importer), str(imported)):
-            yield importer, imported
-        case {"chains": chains}:
-            for chain in chains:
-                yield from _links(chain[:1] if isinstance(chain, list) else chain)
-        case dict():
-            for name, part in found.items():
-                if name != "undeclared_modules":
-                    yield from _links(part)
-        case list() | tuple() | set():
-            for part in found:
+        case dict() | list() | tuple() | set() | object(illegal_links=_):
+            for part in _parts(found):
                 yield from _links(part)
+
+
+def _parts(found: Any) -> Iterable[Any]:
+    match found:
+        case {"chain": [first, *_], "extra_firsts": others}:
+            return [first, *others]
+        case {"chains": chains}:
+            return [chain[0] if isinstance(chain, list) else chain for chain in chains]
+        case dict():
+            return [part for name, part in found.items() if name != "undeclared_modules"]
         case object(illegal_links=links):
-            yield from _links(links)
+            return list(links)
+    return list(found)
 
 
 def _fault(what: str, rule: str = "imports") -> Finding:

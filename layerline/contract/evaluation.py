@@ -1,7 +1,6 @@
 """What an expression is, from what its parts are."""
 
 import ast
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from layerline.contract.definitions import FunctionInfo
@@ -22,6 +21,8 @@ from layerline.contract.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from layerline.contract.flow import Flow, Scope
 
 MANAGERS: Final = frozenset({"objects", "_default_manager", "_base_manager"})
@@ -39,7 +40,9 @@ _TRANSPARENT: Final = frozenset(
 _TO_COLLECTION: Final = frozenset(
     f"builtins.{name}" for name in ("list", "tuple", "set", "frozenset", "sorted", "iter", "reversed")
 )
+_KNOWN_CALLS: Final = ("asgiref.", "builtins.", "channels.db.", "copy.", "functools.", "typing.")
 _ONE_ROW: Final = frozenset({"create", "earliest", "first", "get", "last", "latest"})
+_MORE_ROWS: Final = frozenset({"get_or_create", "get_queryset"})
 _ROW_AND_FLAG: Final = frozenset({"get_or_create", "update_or_create"})
 _COLLECTIONS_OF_ROWS: Final = frozenset({"bulk_create", "iterator"})
 _NO_ROWS: Final = frozenset(
@@ -194,19 +197,18 @@ class Evaluation:
                 return UNKNOWN
 
     def _called_by_name(self, name: str, node: ast.Call, arguments: list[Values]) -> Values:
-        if name in _TRANSPARENT:
-            return arguments[0] if arguments else UNKNOWN
-        if name in _TO_COLLECTION:
-            return many(items(arguments[0])) if arguments else UNKNOWN
-        if name == "builtins.next":
-            return items(arguments[0]) if arguments else UNKNOWN
-        if name == "builtins.type" and arguments:
-            return frozenset(Named(value.of) for value in arguments[0] if isinstance(value, Instance))
-        if name == "typing.cast" and arguments:
-            return self._flow.annotations.value(node.args[0]) or arguments[-1]
         if name == "django.contrib.auth.get_user_model":
             return one(Named("?"))
-        return self._made(name)
+        if not arguments or not name.startswith(_KNOWN_CALLS):
+            return self._made(name)
+        first = arguments[0]
+        if name == "typing.cast":
+            return self._flow.annotations.value(node.args[0]) or arguments[-1]
+        if name == "builtins.type":
+            return frozenset(Named(value.of) for value in first if isinstance(value, Instance))
+        known = {"builtins.next": items(first), **dict.fromkeys(_TRANSPARENT, first)}
+        known |= dict.fromkeys(_TO_COLLECTION, many(items(first)))
+        return known[name] if name in known else self._made(name)
 
     def _made(self, name: str) -> Values:
         if name == "?":
@@ -224,22 +226,25 @@ class Evaluation:
 
     def _result(self, function: FunctionInfo) -> Values:
         result = self._flow.flow_of(function.module).result(function)
-        if function.module.layer != "selectors":
+        if function.module is self._flow.module:
             return result
+        # What another module hands out is lent, whatever it was there.
+        origin = Origin.SELECTOR if function.module.layer == "selectors" else Origin.GIVEN
         return frozenset(
-            Rows(value.model, Origin.SELECTOR, value.kind) if isinstance(value, Rows) else value for value in result
+            Rows(value.model, origin, value.kind) if isinstance(value, Rows) else value for value in result
         )
 
     def _queried(self, rows: Rows, method: str) -> Values:
         # An asynchronous method is its synchronous twin with an `a` before it.
         name = method[1:] if method[1:] in _ONE_ROW | _ROW_AND_FLAG | _COLLECTIONS_OF_ROWS | _NO_ROWS else method
-        if name in _ONE_ROW:
+        # `get_by_natural_key` and the like, of managers that are not of the project.
+        own = self._definitions.method(rows.kind, method) if rows.kind else None
+        if name in _ONE_ROW or (own is None and name.startswith("get_") and name not in _MORE_ROWS):
             return one(Instance(rows.model or "?"))
         if name in _ROW_AND_FLAG | _COLLECTIONS_OF_ROWS:
             return many(one(Instance(rows.model or "?")))
         if name in _NO_ROWS:
             return UNKNOWN
-        own = self._definitions.method(rows.kind, method) if rows.kind else None
         result = self._result(own) if own else UNKNOWN
         if result:
             return frozenset(

@@ -48,6 +48,8 @@ class Flow:
     # What methods assign to `self`, by class.
     attributes: dict[tuple[str, str], Values] = field(default_factory=dict)
     local_functions: dict[str, FunctionInfo] = field(default_factory=dict)
+    # Set if an expression nests deeper than can be followed; what was worked out before stands.
+    is_too_deep: bool = False
     _waiting: dict[Function, Scope] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,9 +78,12 @@ class Flow:
 
     def run(self) -> None:
         """Work out everything: the top level first, then each function in the order of the source."""
-        self._block(self.module.tree.body, Scope({}, prefix=self.module.name))
-        while self._waiting:
-            self._enter(next(iter(self._waiting)))
+        try:
+            self._block(self.module.tree.body, Scope({}, prefix=self.module.name))
+            while self._waiting:
+                self._enter(next(iter(self._waiting)))
+        except RecursionError:
+            self.is_too_deep = True
 
     def result(self, info: FunctionInfo) -> Values:
         """Return what calling one of the module's functions gives: its annotation's value, else its returns'."""

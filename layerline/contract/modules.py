@@ -101,7 +101,13 @@ class Module:
             if in_function and isinstance(node, ast.Import | ast.ImportFrom):
                 self.local_imports.append(node)
             in_function = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            stack.extend((child, in_function) for child in reversed(list(ast.iter_child_nodes(node))))
+            # Half of all the time goes into this walk; `ast.iter_child_nodes` would double it.
+            for name in reversed(node._fields):
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    stack.extend((child, in_function) for child in reversed(value) if isinstance(child, ast.AST))
+                elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                    stack.append((value, in_function))
 
 
 def _decode(source: bytes) -> str:

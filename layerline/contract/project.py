@@ -72,6 +72,10 @@ class Flows:
         self._project = project
         self._flows: dict[str, Flow] = {}
 
+    def is_too_deep(self, module: Module) -> bool:
+        """Tell whether somebody asked for the module's values, and not all could be worked out."""
+        return module.name in self._flows and self._flows[module.name].is_too_deep
+
     def of(self, module: Module) -> Flow:
         """Return the module's values; those of a module that is being worked out, as far as they are known."""
         if module.name not in self._flows:

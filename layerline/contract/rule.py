@@ -37,6 +37,10 @@ class Source:
         """Return what is known of an expression's value."""
         return self.project.flows.of(self.module).values.get(node, frozenset())  # type: ignore[call-overload, no-any-return]  # any node may be looked up
 
+    @property
+    def is_too_deep(self) -> bool:
+        return self.project.flows.is_too_deep(self.module)
+
     def names(self, node: ast.AST) -> set[str]:
         """Return the full names of what an expression refers to."""
         return {value.name for value in self.value(node) if isinstance(value, Named)}

@@ -23,9 +23,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from layerline.contract.rule import Hit, Rule, Source, at
+from layerline.contract.evaluation import MANAGERS
 from layerline.contract.modules import Module
-from layerline.contract.values import Instance, Member, Origin, Rows, Value
+from layerline.contract.rule import Hit, Rule, Source, at
+from layerline.contract.values import SOME_ROW, Instance, Member, Named, Origin, Rows, Value
 
 DOORS: Final = frozenset(
     {
@@ -44,6 +45,7 @@ DOORS: Final = frozenset(
 # They may run SQL on a queryset that they are given.
 _NARROWERS: Final = frozenset({"filters", "pagination"})
 _OTHER_HOOKS: Final = frozenset({"middleware", "parsers", "schema"})
+_OWN: Final = frozenset({Origin.MODEL, Origin.RELATED})
 _ROW_METHODS: Final = frozenset({"adelete", "arefresh_from_db", "asave", "delete", "refresh_from_db", "save"})
 _SHORTCUTS: Final = frozenset(
     f"django.shortcuts.{prefix}get_{kind}_or_404" for prefix in ("", "a") for kind in ("object", "list")
@@ -69,17 +71,30 @@ def _find(source: Source) -> Iterator[Hit]:
         yield from _called(source, call, may_query=may_query)
     if not may_query:
         for iterated in _iterated(source.module):
-            if any(isinstance(value, Rows) for value in source.value(iterated)):
+            if _are_rows(source, iterated):
                 yield at(iterated, "runs a queryset by walking through it")
 
 
 def _used(source: Source, node: ast.Attribute, *, may_query: bool) -> Iterator[Hit]:
-    owners = source.value(node.value)
+    if begins_query(source, node):
+        yield at(node, f"queries by itself through `.{node.attr}`")
     for value in source.value(node):
-        if isinstance(value, Rows) and value.origin in {Origin.MODEL, Origin.RELATED} and value not in owners:
-            yield at(node, f"queries by itself through `.{node.attr}`")
         if isinstance(value, Member) and not may_query:
             yield from _member(node, value)
+
+
+def begins_query(source: Source, node: ast.Attribute) -> bool:
+    """Tell whether an attribute is where a query starts: a model's manager, or a row's relation to other rows."""
+    definitions = source.project.definitions
+    starts = any(isinstance(value, Rows) and value.origin in _OWN for value in source.value(node))
+    return starts and (
+        node.attr in MANAGERS
+        or any(
+            isinstance(owner, Named)
+            or (isinstance(owner, Instance) and (owner == SOME_ROW or definitions.is_model(owner.of)))
+            for owner in source.value(node.value)
+        )
+    )
 
 
 def _member(node: ast.Attribute, member: Member) -> Iterator[Hit]:
@@ -129,7 +144,7 @@ def _is_lent(value: Value) -> bool:
 
 
 def _is_welcome(source: Source, call: ast.Call) -> bool:
-    """Tell whether a queryset may be an argument of the call: a filter, the paginator, or a function looked at itself."""
+    """Tell whether a queryset may be an argument: of a filter, the paginator, or a function looked at itself."""
     leaf = getattr(call.func, "attr", getattr(call.func, "id", ""))
     if _FILTER_OR_PAGINATOR.search(leaf):
         return True

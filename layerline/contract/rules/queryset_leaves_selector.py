@@ -29,7 +29,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from layerline.contract.definitions import FunctionInfo
-from layerline.contract.modules import Function
 from layerline.contract.rule import Hit, Rule, Source, at, in_layers, public_methods
 from layerline.contract.values import Rows
 
@@ -37,12 +36,12 @@ _WORDS: Final = frozenset({"listing", "listings", "queryset", "querysets"})
 
 
 def _find(source: Source) -> Iterator[Hit]:
-    functions: list[tuple[Function, str]] = [
-        (method, f"{node.name}.{method.name}") for node in source.classes() for method in public_methods(node)
+    functions = [(method, f"{node.name}.{method.name}") for node in source.classes() for method in public_methods(node)]
+    functions += [
+        (part, part.name)
+        for part in source.module.tree.body
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and not part.name.startswith("_")
     ]
-    for part in source.module.tree.body:
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and not part.name.startswith("_"):
-            functions.append((part, part.name))
     flow = source.project.flows.of(source.module)
     for function, name in functions:
         result = flow.result(FunctionInfo(name, source.module, function))

@@ -43,23 +43,25 @@ def _applies(module: Module) -> bool:
 
 
 def _find(source: Source) -> Iterator[Hit]:
-    annotations = source.project.flows.of(source.module).annotations
-    for parameter in source.module.of(ast.arg):
-        if not isinstance(parameter, ast.arg):
-            continue
-        if parameter.arg in _PARAMETERS:
-            yield Hit(f"takes `{parameter.arg}`", parameter.lineno, parameter.lineno)
-        elif any(map(_is_transport, annotations.value(parameter.annotation))):
-            yield Hit(f"takes `{parameter.arg}` from the transport", parameter.lineno, parameter.lineno)
-    for function in source.module.of(ast.FunctionDef, ast.AsyncFunctionDef):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            if any(map(_is_transport, annotations.value(function.returns))):
-                yield at(function, f"`{function.name}` returns what belongs to the transport")
+    yield from _signatures(source)
     for node, name in source.references():
         if name.startswith(_STATUS):
             yield at(node, f"names the status `{name}`")
     if source.module.layer == "exceptions":
         yield from _statuses(source)
+
+
+def _signatures(source: Source) -> Iterator[Hit]:
+    annotations = source.project.flows.of(source.module).annotations
+    for node in source.module.of(ast.arg, ast.FunctionDef, ast.AsyncFunctionDef):
+        match node:
+            case ast.arg(arg=name, lineno=line) if name in _PARAMETERS:
+                yield Hit(f"takes `{name}`", line, line)
+            case ast.arg(arg=name, annotation=kind, lineno=line) if any(map(_is_transport, annotations.value(kind))):
+                yield Hit(f"takes `{name}` from the transport", line, line)
+            case ast.FunctionDef(name=name, returns=kind) | ast.AsyncFunctionDef(name=name, returns=kind):
+                if any(map(_is_transport, annotations.value(kind))):
+                    yield at(node, f"`{name}` returns what belongs to the transport")
 
 
 def _is_transport(value: Value) -> bool:
@@ -78,7 +80,7 @@ def _statuses(source: Source) -> Iterator[Hit]:
 RULE: Final = Rule(
     name="request-in-service",
     doc=__doc__,
-    mend="let the door take out what is needed, as an id, an `Actor` or a plain value, and raise a domain error instead of a status",
+    mend="let the door take out what is needed, as an id or a plain value, and raise a domain error for a status",
     applies=_applies,
     find=_find,
 )

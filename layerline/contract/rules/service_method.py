@@ -16,7 +16,6 @@ GOOD (apps/rooms/services.py):
             raise NotImplementedError
 """
 
-import ast
 from collections.abc import Iterator
 from typing import Final
 

@@ -68,9 +68,9 @@ def _find(source: Source) -> Iterator[Hit]:
                 yield at(node, what)
         if node.attr == "group_send" and not source.value(node):
             yield at(node, "sends to a group of sockets with `.group_send`")
-    for node, name in source.references():
+    for reference, name in source.references():
         if _is_in(_MAIL, name):
-            yield at(node, f"sends mail with `{name}`")
+            yield at(reference, f"sends mail with `{name}`")
     if not may_call:
         for call in source.calls():
             yield from _calls_out(source, call)

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from layerline.contract.rule import Hit, Rule, Source, at, in_layers
-from layerline.contract.values import Instance, Member, Named, Origin, Rows, Value
+from layerline.contract.rules.orm_in_door import begins_query
+from layerline.contract.values import Instance, Member, Named, Value
 
 _LAYERS: Final = frozenset({"enums", "exceptions", "fields", "managers", "models", "selectors", "signals", "types"})
 _WRITES: Final = frozenset({"adelete", "asave", "delete", "save"})
@@ -33,10 +34,8 @@ _WRITES: Final = frozenset({"adelete", "asave", "delete", "save"})
 
 def _find(source: Source) -> Iterator[Hit]:
     for node in source.attributes():
-        owners = source.value(node.value)
-        for value in source.value(node):
-            if isinstance(value, Rows) and value.origin in {Origin.MODEL, Origin.RELATED} and value not in owners:
-                yield at(node, f"queries or writes through `.{node.attr}`")
+        if begins_query(source, node):
+            yield at(node, f"queries or writes through `.{node.attr}`")
     for call in source.calls():
         for value in source.value(call.func):
             what = _does_more(source, value)

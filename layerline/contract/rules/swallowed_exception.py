@@ -35,13 +35,16 @@ _DIRECTIVE: Final = re.compile(
 
 def _find(source: Source) -> Iterator[Hit]:
     for node in source.module.of(ast.ExceptHandler):
-        if isinstance(node, ast.ExceptHandler) and _catches_everything(node.type):
-            if not _raises(node) and not _has_reason(source, node):
-                yield at(node, "swallows every exception without a reason")
+        if isinstance(node, ast.ExceptHandler) and _is_silent(source, node):
+            yield at(node, "swallows every exception without a reason")
     for call in source.calls():
         names = {getattr(call.func, "attr", None), getattr(call.func, "id", None)}
         if "suppress" in names and any(map(_catches_everything, call.args)) and not _reason(source, call.lineno):
             yield at(call, "suppresses every exception without a reason")
+
+
+def _is_silent(source: Source, handler: ast.ExceptHandler) -> bool:
+    return _catches_everything(handler.type) and not _raises(handler) and not _has_reason(source, handler)
 
 
 def _catches_everything(kind: ast.expr | None) -> bool:

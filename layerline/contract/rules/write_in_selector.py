@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from layerline.contract.rule import Hit, Rule, Source, at, in_layers
-from layerline.contract.values import Instance, Member, Rows
+from layerline.contract.values import Instance, Member, Rows, Value
 
 _ROWS_METHODS: Final = frozenset(
     {
@@ -64,23 +64,26 @@ _WRITING_SQL: Final = re.compile(r"\s*(insert|update|delete|truncate|alter|creat
 
 
 def _find(source: Source) -> Iterator[Hit]:
-    definitions = source.project.definitions
     for node in source.attributes():
-        for value in source.value(node):
-            match value:
-                case Member(owner=Rows(), name=name) if _written(name) in _ROWS_METHODS:
-                    yield at(node, f"writes with `.{name}`")
-                case Member(owner=Instance(of=owner), name=name) if _written(name) in _ROW_METHODS:
-                    if owner == "?" or definitions.is_model(owner):
-                        yield at(node, f"writes with `.{name}`")
-                case Member(name="select_for_update"):
-                    yield at(node, "locks rows")
+        for what in filter(None, (_writes(source, value) for value in source.value(node))):
+            yield at(node, what)
     for expression, name in source.references():
         if name in _TRANSACTION:
             yield at(expression, "opens or steers a transaction")
     for call in source.calls():
         if _runs_writing_sql(call):
             yield at(call, "writes with SQL of its own")
+
+
+def _writes(source: Source, value: Value) -> str | None:
+    match value:
+        case Member(owner=Rows(), name=name) if _written(name) in _ROWS_METHODS:
+            return f"writes with `.{name}`"
+        case Member(owner=Instance(of=owner), name=name) if _written(name) in _ROW_METHODS:
+            return f"writes with `.{name}`" if owner == "?" or source.project.definitions.is_model(owner) else None
+        case Member(name="select_for_update"):
+            return "locks rows"
+    return None
 
 
 def _written(name: str) -> str:

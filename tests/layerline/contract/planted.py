@@ -291,6 +291,17 @@ DOORS: Final[list[Planted]] = [
         "orm-in-door",
     ),
     (
+        "a view goes on with a model's own queryset",
+        f"{_LOCATION}/views.py",
+        """
+        from apps.rooms.models import Room
+
+        def count(request):
+            return Room.busiest().count()  # <--
+    """,
+        "orm-in-door",
+    ),
+    (
         "a view opens a transaction",
         f"{_LOCATION}/views.py",
         """

@@ -57,6 +57,10 @@ PROJECT: Final[Mapping[str, str]] = {
             owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="rooms")
             objects = RoomQuerySet.as_manager()
 
+            @classmethod
+            def busiest(cls):
+                return cls.objects.order_by("name")
+
         class Message(models.Model):
             room = models.ForeignKey(Room, models.CASCADE, related_name="messages")
     """,
