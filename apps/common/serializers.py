@@ -48,7 +48,27 @@ class OneLineField(StrictCharField):
     @property
     def wire_pattern(self) -> str:
         refused = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+        if self.allow_blank:
+            return rf"^[^{refused}]*$"
         return rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A whole number that came as a number: DRF's own also takes text."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """`true` or `false`: DRF's own also takes numbers and a dozen words."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
 
 
 class StrictSerializer(serializers.Serializer[Any]):

@@ -254,7 +254,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"RoleEnum": "apps.common.enums.Role"},
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "apps.common.enums.Role",
+    },
 }
 
 # --- Mail --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from apps.common.serializers import OneLineField, StrictCharField, StrictSerializer
+from apps.common.serializers import (
+    OneLineField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictIntegerField,
+    StrictSerializer,
+)
 
 
 class ShownSerializer(serializers.Serializer[Any]):
@@ -125,3 +131,34 @@ def test_the_pattern_that_the_schema_shows_takes_what_the_field_takes(field: Str
         taken = False
 
     assert (re.search(field.wire_pattern, text) is not None) == taken
+
+
+class PlainSerializer(StrictSerializer):
+    number = StrictIntegerField()
+    flag = StrictBooleanField()
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**31])
+def test_a_number_is_a_number(number: int) -> None:
+    serializer = PlainSerializer(data={"number": number, "flag": True})
+
+    assert serializer.is_valid()
+    assert serializer.validated_data == {"number": number, "flag": True}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("number", "1"), ("number", True), ("number", 1.5), ("flag", 1), ("flag", "true"), ("flag", [])],
+)
+def test_what_only_looks_like_a_number_or_a_boolean_is_refused(field: str, value: object) -> None:
+    serializer = PlainSerializer(data={"number": 1, "flag": True} | {field: value})
+
+    assert not serializer.is_valid()
+    assert {name: errors[0].code for name, errors in serializer.errors.items()} == {field: "invalid"}
+
+
+def test_the_pattern_of_an_optional_line_takes_nothing_and_no_control_character() -> None:
+    pattern = OneLineField(allow_blank=True).wire_pattern
+
+    assert re.search(pattern, "")
+    assert not re.search(pattern, "a\tb")
