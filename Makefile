@@ -59,6 +59,11 @@ trace: ## One request drawn from the wire to the row: ARGS="GET /api/v1/auth/me/
 	$(ready)
 	@$(devstack) manage trace $(arguments)
 
+.PHONY: slice
+slice: ## A new slice: NAME=billing ARGS="Invoice number:str:32 total:decimal paid:bool"
+	$(ready)
+	@$(devstack) manage startslice "$$NAME" $(arguments)
+
 .PHONY: format
 format: ## Format the code, and mend what can be mended without thinking
 	$(ready)

@@ -1,0 +1,72 @@
+"""The files of a slice, in the style of the house: templates filled in, then sorted and formatted by ruff."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from django.template import Context, Engine
+
+from layerline.slices.errors import SliceError
+from layerline.slices.plan import Slice
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+_TAG_ALONE: Final = re.compile(r"^[ \t]*(\{%[^%\n]*%\})[ \t]*\n", re.MULTILINE)
+# The files are not there yet, and ruff would take what they import of each other for a library.
+_FIRST_PARTY: Final = 'lint.isort.known-first-party = ["apps", "conftest", "infrastructure"]'
+_OF_API: Final = re.compile(r"serializers|filters|views|urls|tests/(views/.*|routes|test_filters)")
+_OF_ADMIN: Final = re.compile(r"admin|tests/test_admin")
+_OF_TASK: Final = re.compile(r"tasks|tests/test_tasks")
+
+
+def files(slice_: Slice, root: Path) -> dict[str, str]:
+    """Return the text of every file by its path in the project; the migration is made from them, and not here.
+
+    Raises:
+        SliceError: If ruff refuses one, which is a fault of a template.
+    """
+    rendered: dict[str, str] = {}
+    for template in sorted(_TEMPLATES.rglob("*.txt")):
+        name = template.relative_to(_TEMPLATES).as_posix().removesuffix(".txt")
+        if _wanted(slice_, name.removesuffix(".py")):
+            path = f"apps/{slice_.name}/{name}"
+            rendered[path] = _formatted(_filled_in(template, slice_), root / path, root)
+    return rendered
+
+
+def _wanted(slice_: Slice, name: str) -> bool:
+    if name == "enums":
+        return bool(slice_.enums)
+    parts = ((_OF_API, slice_.api), (_OF_ADMIN, slice_.admin), (_OF_TASK, slice_.task))
+    return all(wanted for pattern, wanted in parts if pattern.fullmatch(name))
+
+
+def _filled_in(template: Path, slice_: Slice) -> str:
+    # A line that holds a tag and nothing else is no line of the file.
+    text = _TAG_ALONE.sub(r"\1", template.read_text(encoding="utf-8"))
+    return Engine(autoescape=False).from_string(text).render(Context({"s": slice_}, autoescape=False))
+
+
+def _formatted(text: str, path: Path, root: Path) -> str:
+    if not text:
+        return text
+    file = ["--stdin-filename", str(path), "-"]
+    tidy = ["check", "--quiet", "--fix-only", "--select", "I,F401", "--config", _FIRST_PARTY, *file]
+    # What a template's loop leaves behind is no wish for a line of its own.
+    layout = ["format", "--config", "format.skip-magic-trailing-comma = true", *file]
+    return _ruff(layout, _ruff(tidy, text, root), root)
+
+
+def _ruff(arguments: list[str], text: str, root: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments],
+        cwd=root,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SliceError(f"ruff refused {arguments[-2]}: {done.stderr.strip()}")
+    return done.stdout
