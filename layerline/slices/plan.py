@@ -163,7 +163,9 @@ def parse(name: str, words: Sequence[str] = (), without: Sequence[str] = ()) -> 
 def _check_together(slice_: Slice) -> None:
     taken = [field.name for field in slice_.fields]
     taken += [field.wire for field in slice_.fields if field.wire != field.name]
-    taken += [name for line in slice_.filter_lines if (name := line.partition(" ")[0]) not in taken]
+    for field in slice_.fields:
+        parameters = [line.partition(" ")[0] for line in field.filters]
+        taken += [name for name in parameters if name not in {field.name, field.wire}]
     taken += [slice_.one, f"{slice_.one}_id"]
     twice = sorted({name for name in taken if taken.count(name) > 1})
     if twice:
