@@ -192,8 +192,9 @@ def _url(wish: Wish) -> Field:
     wish.without_argument()
     return _text(
         wish,
-        column="URLField",
-        arguments="max_length=500",
+        # Not a URLField, whose form field warns of a scheme that it is to assume one day.
+        column="CharField",
+        arguments='max_length=500, validators=[URLValidator(schemes=["http", "https"])]',
         field='OneLineField(max_length=500, validators=[URLValidator(schemes=["http", "https"])])',
         values=_quoted("https://example.com/first", "https://example.com/other"),
     )
