@@ -41,7 +41,7 @@ def named_enums(slice_: Slice) -> list[str]:
 
     Of several with the same choices one is enough, and drf-spectacular takes no more than one.
     """
-    overrides = settings.SPECTACULAR_SETTINGS.get("ENUM_NAME_OVERRIDES", {})
+    overrides: Any = settings.SPECTACULAR_SETTINGS.get("ENUM_NAME_OVERRIDES", {})
     enums: list[Any] = [import_string(path) for path in overrides.values()]
     known = {tuple(enum.values) for enum in enums}
     needed = []
