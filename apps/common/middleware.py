@@ -1,6 +1,6 @@
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import perf_counter
 from typing import Final
 
@@ -11,10 +11,11 @@ from django.http.response import HttpResponseBase
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
+from infrastructure.origin import REQUEST_ID_LENGTH, USER_AGENT_LENGTH, Origin, coming_from
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
-_WELL_FORMED_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_WELL_FORMED_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{REQUEST_ID_LENGTH}}}")
 _FORWARDING_HEADERS: Final = (
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_PROTO",
@@ -38,7 +39,8 @@ class RequestContextMiddleware:
         request_id = _request_id(request)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        response = self._get_response(request)
+        with coming_from(_origin(request)):
+            response = self._get_response(request)
         response.headers["X-Request-ID"] = request_id
         log.info(
             "request",
@@ -107,6 +109,19 @@ def _request_id(request: HttpRequest) -> str:
     return given if _WELL_FORMED_ID.fullmatch(given) else str(uuid7())
 
 
+def _origin(request: HttpRequest) -> Origin:
+    """Return the client as it may be stored: the header is a stranger's text, and a link-local address has a zone."""
+    remote = request.META.get("REMOTE_ADDR", "").partition("%")[0]
+    shown = "".join(letter for letter in request.headers.get("User-Agent", "") if letter.isprintable())
+    return Origin(str(_unmapped(remote)) if _is_address(remote) else None, shown[:USER_AGENT_LENGTH])
+
+
+def _unmapped(text: str) -> IPv4Address | IPv6Address:
+    """Return the address; a server that listens on `::` sees 10.0.0.1 as ::ffff:10.0.0.1."""
+    address = ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
 def _is_address(text: str) -> bool:
     try:
         ip_address(text)
@@ -118,7 +133,4 @@ def _is_address(text: str) -> bool:
 def _is_trusted(text: str) -> bool:
     if not _is_address(text):
         return False
-    address = ip_address(text)
-    # A server that listens on `::` sees an IPv4 proxy as ::ffff:10.0.0.1.
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in settings.TRUSTED_PROXIES)
+    return any(_unmapped(text) in network for network in settings.TRUSTED_PROXIES)

@@ -27,6 +27,8 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
     429: _RETRY_AFTER,
     503: _RETRY_AFTER,
 }
+# What a view answers that has nothing to say.
+NO_CONTENT: Final[Any] = OpenApiResponse(description="Done.")
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
 
 

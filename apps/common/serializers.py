@@ -1,7 +1,7 @@
 """The strictness that every slice's serializers share: no field is ignored, no value is bent into shape."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
@@ -112,3 +112,13 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def _error(self, code: str) -> serializers.ErrorDetail:
         return serializers.ErrorDetail(str(self.error_messages[code]), code=code)
+
+
+def validated(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+    """Return what a body says, once it is known to be right.
+
+    Raises:
+        ValidationError: If it is not, naming each wrong field.
+    """
+    serializer.is_valid(raise_exception=True)
+    return cast("dict[str, Any]", serializer.validated_data)

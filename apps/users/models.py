@@ -4,12 +4,15 @@ from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Func, Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+from uuid6 import uuid7
 
 from apps.common.enums import Role
 from apps.common.fields import EncryptedCharField, international_number, one_line
 from apps.common.models import BaseModel
 from apps.users.managers import SEARCH_VECTOR, UserManager
+from infrastructure.origin import REQUEST_ID_LENGTH, USER_AGENT_LENGTH
 
 
 class User(AbstractBaseUser, PermissionsMixin, BaseModel):
@@ -23,6 +26,8 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     is_staff = models.BooleanField("may use the admin site", default=False)
     email_verified_at = models.DateTimeField(null=True, blank=True)
     avatar = models.CharField(max_length=255, blank=True, default="")
+    # The address that will be the account's once it is confirmed.
+    pending_email = EncryptedCharField(max_length=254, null=True, blank=True)
     # Tokens carry it; raising it ends every one of them.
     token_version = models.PositiveIntegerField(default=1, editable=False)
     # Raised by a trigger on every update, whoever makes it: the cache keeps the higher one.
@@ -67,6 +72,11 @@ class Session(BaseModel):
     """One login on one device. Its tokens come and go; when it has ended, none of them works."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    # Where it was opened.
+    address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True, default="")
+    # When its tokens were last refreshed: a write at each request would cost more than it tells.
+    last_used_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -98,3 +108,84 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class TotpDevice(BaseModel):
+    """The second factor of an account: an app that shows a new code every 30 s (RFC 6238)."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_device")
+    secret = EncryptedCharField(max_length=64)
+    # Until then it is asked of nobody: the owner has not shown yet that the app knows the secret.
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    # A code is taken once: RFC 6238, section 5.2.
+    last_step = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        db_table = "totp_devices"
+
+    def __str__(self) -> str:
+        return f"of {self.user_id}"
+
+
+class RecoveryCode(BaseModel):
+    """One way in without the app, for one use; hashed like a password, for that is what it is."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "recovery_codes"
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_codes_unique")]
+
+    def __str__(self) -> str:
+        return f"of {self.user_id}"
+
+
+class MfaChallenge(BaseModel):
+    """One login whose password was right and whose second factor is still to come."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mfa_challenges")
+    # The account's token version at the password: a change of password in between ends the challenge.
+    version = models.PositiveIntegerField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "mfa_challenges"
+        indexes = [models.Index(fields=["expires_at"], name="mfa_challenges_expires")]
+
+    def __str__(self) -> str:
+        return f"of {self.user_id}"
+
+
+class AuditEntry(models.Model):
+    """Who did what to which account, from where. A trigger refuses every change of a row.
+
+    Accounts are named by id and without a foreign key: an entry outlives what it tells of.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    action = models.CharField(max_length=64)
+    actor_id = models.UUIDField(null=True, blank=True)
+    account_id = models.UUIDField(null=True, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True, default="")
+    request_id = models.CharField(max_length=REQUEST_ID_LENGTH, blank=True, default="")
+    # Names of fields, ids, counts: never a value that somebody typed.
+    details = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "audit_entries"
+        verbose_name_plural = "audit entries"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["account_id", "created_at"], name="audit_account"),
+            models.Index(fields=["actor_id", "created_at"], name="audit_actor"),
+            models.Index(fields=["created_at"], name="audit_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.created_at:%Y-%m-%d %H:%M}"

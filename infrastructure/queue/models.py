@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
+from infrastructure.origin import REQUEST_ID_LENGTH
+
 # What is published and not done after this time is taken for lost: longer than the broker needs to return the work of
 # a worker that died (visibility timeout, then the next sweep), so that a job that merely waits is seldom sent twice.
 LOST_AFTER: Final = timedelta(seconds=180)
@@ -17,7 +19,6 @@ GIVE_UP_AFTER: Final = timedelta(hours=24)
 IMMEDIATE_ATTEMPTS: Final = 3
 # Jobs that failed together must not come back together.
 JITTER: Final = (0.9, 1.1)
-REQUEST_ID_LENGTH: Final = 128
 ERROR_LENGTH: Final = 300
 
 _ADDRESS: Final = re.compile(r"\S+@\S+")

@@ -7,8 +7,9 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
+from infrastructure import origin
 from infrastructure.queue import publisher
-from infrastructure.queue.models import REQUEST_ID_LENGTH, OutboxRow
+from infrastructure.queue.models import OutboxRow
 
 type JSON = str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None
 
@@ -42,7 +43,7 @@ def enqueue(name: str, payload: Mapping[str, JSON], *, order_key: str | None = N
         name=name,
         payload=payload,
         order_key=order_key,
-        request_id=str(context.get("request_id", ""))[:REQUEST_ID_LENGTH],
+        request_id=origin.request_id(),
         user_id=_uuid_or_none(context.get("user_id")),
     )
     # Robust: an error here must not fail a caller whose change is committed; the relay publishes what is left.

@@ -5,11 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from apps.common.middleware import resolve_client_address
+from apps.common.middleware import RequestContextMiddleware, resolve_client_address
+from infrastructure import origin
+from infrastructure.origin import Origin
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -187,3 +190,32 @@ def test_forwarding_headers_of_a_stranger_are_taken_away(settings: Settings) -> 
     assert [name for name in FORWARDING if name in strange.META] == []
     assert not strange.is_secure()
     assert trusted.is_secure()
+
+
+@pytest.mark.parametrize(
+    ("address", "user_agent", "expected"),
+    [
+        ("192.0.2.1", "curl/8.5", Origin("192.0.2.1", "curl/8.5")),
+        ("2001:db8::1", "", Origin("2001:db8::1", "")),
+        # As servers on `::` and on link-local addresses write them.
+        ("::ffff:192.0.2.1", "", Origin("192.0.2.1", "")),
+        ("fe80::1%eth0", "", Origin("fe80::1", "")),
+        # A Unix socket has no address.
+        ("", "", Origin(None, "")),
+        ("192.0.2.1", "a\x00b\x1b[31m\nc", Origin("192.0.2.1", "ab[31mc")),
+        ("192.0.2.1", "x" * 300, Origin("192.0.2.1", "x" * 256)),
+    ],
+)
+def test_the_origin_is_known_while_the_request_is_answered_and_no_longer(
+    address: str, user_agent: str, expected: Origin
+) -> None:
+    seen: list[Origin] = []
+
+    def answer(_: HttpRequest) -> HttpResponse:
+        seen.append(origin.current())
+        return HttpResponse()
+
+    RequestContextMiddleware(answer)(RequestFactory().get("/", REMOTE_ADDR=address, HTTP_USER_AGENT=user_agent))
+
+    assert seen == [expected]
+    assert origin.current() == Origin()

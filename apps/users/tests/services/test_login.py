@@ -13,6 +13,7 @@ from apps.users.exceptions import WrongCredentialsError
 from apps.users.models import RefreshToken, Session, User
 from apps.users.services import SessionService, UserService
 from apps.users.tests.factories import PASSWORD, ModeratorFactory, UserFactory
+from infrastructure.origin import Origin, coming_from
 from infrastructure.passwords import Argon2idHasher
 from infrastructure.tokens import TokenService
 
@@ -170,3 +171,13 @@ def test_each_login_is_a_session_of_its_own() -> None:
     SessionService.logout(token=first.refresh)
     assert SessionService.resume(access=second.access).id == user.pk
     assert Session.objects.filter(ended_at=None, expires_at__gt=timezone.now()).count() == 1
+
+
+def test_the_session_tells_where_it_was_opened() -> None:
+    user = UserFactory.create()
+
+    with coming_from(Origin("192.0.2.1", "curl/8.5")):
+        UserService.login(email=user.email, password=PASSWORD)
+
+    session = Session.objects.get()
+    assert (session.address, session.user_agent) == ("192.0.2.1", "curl/8.5")

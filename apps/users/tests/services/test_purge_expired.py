@@ -3,9 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
-from apps.users import services
 from apps.users.models import RefreshToken, Session
-from apps.users.services import SessionService, UserService
+from apps.users.services import SessionService, UserService, sessions
 from apps.users.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -46,9 +45,9 @@ def test_a_session_that_was_ended_stays_until_its_date_so_that_its_tokens_stay_r
 def test_more_rows_than_a_batch_go_in_one_run() -> None:
     user = UserFactory.create()
     past = datetime.now(UTC) - timedelta(days=1)
-    Session.objects.bulk_create(Session(user=user, expires_at=past) for _ in range(services.PURGE_BATCH + 1))
+    Session.objects.bulk_create(Session(user=user, expires_at=past) for _ in range(sessions.PURGE_BATCH + 1))
 
-    assert SessionService.purge_expired() == services.PURGE_BATCH + 1
+    assert SessionService.purge_expired() == sessions.PURGE_BATCH + 1
     assert not Session.objects.exists()
 
 

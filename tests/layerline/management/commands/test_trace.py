@@ -88,7 +88,9 @@ def test_an_error_is_shown_with_its_code_and_the_place_it_came_from() -> None:
     text = trace("POST", "/api/v1/auth/login/", "--data", body)
 
     assert "401 Unauthorized" in text.splitlines()[0]
-    assert re.search(r"error WrongCredentialsError \(authentication_failed\) · apps/users/services\.py:\d+", text)
+    assert re.search(
+        r"error WrongCredentialsError \(authentication_failed\) · apps/users/services/accounts\.py:\d+", text
+    )
     assert "service UserService.login  ✗ WrongCredentialsError" in text
 
 

@@ -1,35 +1,24 @@
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from apps.common.enums import Role
-from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError, NotFoundError
-from apps.common.types import Actor
 from apps.users.exceptions import (
-    EmailTakenError,
-    LastAdminError,
-    OwnAccountError,
     SessionRevokedError,
     TokenExpiredError,
     TokenInvalidError,
     TokenReusedError,
     WrongCredentialsError,
 )
-from apps.users.managers import UserManager
 from apps.users.models import RefreshToken, Session, User
-from apps.users.selectors import SessionSelector, UserSelector
+from apps.users.selectors import SessionSelector
+from apps.users.services.locks import lock_user
 from apps.users.types import Account, Credentials
-from infrastructure import tokens
-from infrastructure.queue import outbox
+from infrastructure import origin, tokens
 from infrastructure.tokens import TokenClaims, TokenPair, TokenService
 
 # A client that lost the answer to its refresh may ask once more within this time (RFC 9700, section 4.14.2).
@@ -37,111 +26,6 @@ REUSE_GRACE: Final = timedelta(seconds=10)
 PURGE_BATCH: Final = 1_000
 
 log = structlog.get_logger("layerline.users")
-
-
-class UserService:
-    @staticmethod
-    def register(*, email: str, name: str, password: str, phone: str | None = None) -> Account:
-        """Open an account and send its welcome mail once it is committed.
-
-        Raises:
-            InvalidInputError: If the password breaks a rule.
-            EmailTakenError: If an account has the address, also when both are made at the same time.
-        """
-        user = User(email=UserManager.normalize_email(email), name=name, phone=phone)
-        _require_good_password(password, user)
-        # Hashed for taken addresses as well, so that time does not tell which those are; and outside of the
-        # transaction, since it costs a hundred times as much as the insert.
-        user.password = make_password(password)
-        try:
-            with transaction.atomic():
-                user.save(force_insert=True)
-                outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
-        except IntegrityError as error:
-            if UserSelector.email_exists(email=email):
-                raise EmailTakenError from error
-            raise
-        return UserSelector.by_id(user_id=user.pk)
-
-    @staticmethod
-    def login(*, email: str, password: str) -> Credentials:
-        """Open a session for whoever knows the password.
-
-        Raises:
-            WrongCredentialsError: If the address is unknown, the password wrong or the account inactive; all three
-                cost one password hash.
-        """
-        user = UserSelector.by_email(email=email)
-        if user is None:
-            make_password(password)
-            raise WrongCredentialsError
-        if not user.check_password(password) or not user.is_active:
-            raise WrongCredentialsError
-        return SessionService.open(user_id=user.pk, password_hash=user.password)
-
-    @staticmethod
-    def update(*, actor: Actor, user_id: UUID, changes: Mapping[str, Any]) -> Account:
-        """Change an account's name, phone, role or access to the admin site.
-
-        Raises:
-            NotFoundError: If there is no such account.
-            ForbiddenError: If the role or that access is to change and the actor is no admin.
-            LastAdminError: If this would leave no active admin.
-        """
-        with transaction.atomic():
-            admins = _lock_active_admins() if "role" in changes else []
-            user = _lock_user(user_id)
-            if "role" in changes and changes["role"] != user.role:
-                _require_admin(actor)
-                _change_role(user, Role(changes["role"]), admins)
-            if changes.get("is_staff", user.is_staff) != user.is_staff:
-                _require_admin(actor)
-                user.is_staff = changes["is_staff"]
-            user.name = changes.get("name", user.name)
-            user.phone = changes.get("phone", user.phone)
-            user.save(update_fields=["name", "phone", "role", "is_staff", "is_superuser", "updated_at"])
-        return UserSelector.by_id(user_id=user_id)
-
-    @staticmethod
-    def deactivate(*, actor: Actor, user_id: UUID) -> None:
-        """Close an account at once and everywhere: its sessions end and its tokens die.
-
-        Raises:
-            ForbiddenError: If the actor is no admin.
-            NotFoundError: If there is no such account.
-            OwnAccountError: If it is the actor's own.
-            LastAdminError: If it is the last active admin's.
-        """
-        _require_admin(actor)
-        if actor.id == user_id:
-            raise OwnAccountError
-        with transaction.atomic():
-            admins = _lock_active_admins()
-            user = _lock_user(user_id)
-            if not user.is_active:
-                return
-            _require_another_admin(user, admins)
-            user.is_active = False
-            _end_all_sessions(user)
-            user.save(update_fields=["is_active", "token_version", "updated_at"])
-        log.info("account_deactivated", account_id=str(user_id), by=str(actor.id))
-
-    @staticmethod
-    def reactivate(*, actor: Actor, user_id: UUID) -> None:
-        """Open a closed account again. Its old tokens stay dead.
-
-        Raises:
-            ForbiddenError: If the actor is no admin.
-            NotFoundError: If there is no such account.
-        """
-        _require_admin(actor)
-        with transaction.atomic():
-            user = _lock_user(user_id)
-            if user.is_active:
-                return
-            user.is_active = True
-            user.save(update_fields=["is_active", "updated_at"])
-        log.info("account_reactivated", account_id=str(user_id), by=str(actor.id))
 
 
 class SessionService:
@@ -156,7 +40,13 @@ class SessionService:
             user = User.objects.select_for_update().filter(pk=user_id).first()
             if user is None or not user.is_active or user.password != password_hash:
                 raise WrongCredentialsError
-            session = Session.objects.create(user=user, expires_at=timezone.now() + settings.SESSION_LIFETIME)
+            client = origin.current()
+            session = Session.objects.create(
+                user=user,
+                address=client.address,
+                user_agent=client.user_agent,
+                expires_at=timezone.now() + settings.SESSION_LIFETIME,
+            )
             pair = _issue(user, session)
             _store(pair.refresh_claims, session)
         return _credentials(pair)
@@ -217,8 +107,8 @@ class SessionService:
             NotFoundError: If there is no such account.
         """
         with transaction.atomic():
-            user = _lock_user(user_id)
-            _end_all_sessions(user)
+            user = lock_user(user_id)
+            end_all_sessions(user)
             user.save(update_fields=["token_version", "updated_at"])
 
     @staticmethod
@@ -228,45 +118,7 @@ class SessionService:
         return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
 
 
-def _require_good_password(password: str, user: User) -> None:
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidInputError(
-            [FieldError("password", problem.code or "invalid", problem.messages[0]) for problem in error.error_list]
-        ) from None
-
-
-def _require_admin(actor: Actor) -> None:
-    if actor.role != Role.ADMIN:
-        raise ForbiddenError
-
-
-def _lock_user(user_id: UUID) -> User:
-    user = User.objects.select_for_update().filter(pk=user_id).first()
-    if user is None:
-        raise NotFoundError
-    return user
-
-
-def _lock_active_admins() -> list[User]:
-    """Lock all active admins, in key order: two admins who remove each other at once must see one another."""
-    return list(User.objects.active().by_role(Role.ADMIN).order_by("pk").select_for_update())
-
-
-def _require_another_admin(user: User, admins: list[User]) -> None:
-    if user.role == Role.ADMIN and user.is_active and not any(admin.pk != user.pk for admin in admins):
-        raise LastAdminError
-
-
-def _change_role(user: User, role: Role, admins: list[User]) -> None:
-    _require_another_admin(user, admins)
-    if user.role == Role.ADMIN:
-        user.is_staff = user.is_superuser = False
-    user.role = role
-
-
-def _end_all_sessions(user: User) -> None:
+def end_all_sessions(user: User) -> None:
     """End them and raise the version, which also refuses tokens of sessions that are being opened meanwhile."""
     user.token_version += 1
     user.sessions.filter(ended_at=None).update(ended_at=timezone.now())

@@ -1,0 +1,27 @@
+"""What travels: one module for each group of addresses."""
+
+from apps.users.serializers.auth import (
+    CredentialsSerializer,
+    LoginSerializer,
+    RefreshSerializer,
+    RegisterSerializer,
+)
+from apps.users.serializers.users import (
+    AdminUserUpdateSerializer,
+    ProfileSerializer,
+    UserDetailSerializer,
+    UserSerializer,
+    UserUpdateSerializer,
+)
+
+__all__ = [
+    "AdminUserUpdateSerializer",
+    "CredentialsSerializer",
+    "LoginSerializer",
+    "ProfileSerializer",
+    "RefreshSerializer",
+    "RegisterSerializer",
+    "UserDetailSerializer",
+    "UserSerializer",
+    "UserUpdateSerializer",
+]

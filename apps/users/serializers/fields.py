@@ -1,0 +1,44 @@
+from typing import Any, Final
+
+from django.core.validators import EmailValidator
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+
+from apps.common.fields import international_number
+from apps.common.serializers import OneLineField, StrictCharField
+from apps.users.managers import UserManager
+
+PASSWORD_LENGTH: Final = 1_024
+TOKEN_LENGTH: Final = 4_096
+
+
+@extend_schema_field(OpenApiTypes.EMAIL)
+class EmailAddressField(OneLineField):
+    """An address in its one spelling: it is checked as it will be stored, not as it was typed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
+        self.validators.append(EmailValidator())
+
+    def to_internal_value(self, data: Any) -> str:
+        return UserManager.normalize_email(super().to_internal_value(data))
+
+
+class NameField(OneLineField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=150, **kwargs)
+
+
+class PhoneField(StrictCharField):
+    """A number in the international form of ITU-T E.164."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, max_length=16, **kwargs)
+        self.validators.append(international_number)
+
+
+class PasswordField(StrictCharField):
+    """A password exactly as typed: nothing is trimmed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=PASSWORD_LENGTH, trim_whitespace=False, **kwargs)

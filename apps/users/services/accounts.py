@@ -1,0 +1,154 @@
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from apps.common.enums import Role
+from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError
+from apps.common.types import Actor
+from apps.users.exceptions import EmailTakenError, LastAdminError, OwnAccountError, WrongCredentialsError
+from apps.users.managers import UserManager
+from apps.users.models import User
+from apps.users.selectors import UserSelector
+from apps.users.services.locks import lock_active_admins, lock_user
+from apps.users.services.sessions import SessionService, end_all_sessions
+from apps.users.types import Account, Credentials
+from infrastructure.queue import outbox
+
+log = structlog.get_logger("layerline.users")
+
+
+class UserService:
+    @staticmethod
+    def register(*, email: str, name: str, password: str, phone: str | None = None) -> Account:
+        """Open an account and send its welcome mail once it is committed.
+
+        Raises:
+            InvalidInputError: If the password breaks a rule.
+            EmailTakenError: If an account has the address, also when both are made at the same time.
+        """
+        user = User(email=UserManager.normalize_email(email), name=name, phone=phone)
+        _require_good_password(password, user)
+        # Hashed for taken addresses as well, so that time does not tell which those are; and outside of the
+        # transaction, since it costs a hundred times as much as the insert.
+        user.password = make_password(password)
+        try:
+            with transaction.atomic():
+                user.save(force_insert=True)
+                outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
+        except IntegrityError as error:
+            if UserSelector.email_exists(email=email):
+                raise EmailTakenError from error
+            raise
+        return UserSelector.by_id(user_id=user.pk)
+
+    @staticmethod
+    def login(*, email: str, password: str) -> Credentials:
+        """Open a session for whoever knows the password.
+
+        Raises:
+            WrongCredentialsError: If the address is unknown, the password wrong or the account inactive; all three
+                cost one password hash.
+        """
+        user = UserSelector.by_email(email=email)
+        if user is None:
+            make_password(password)
+            raise WrongCredentialsError
+        if not user.check_password(password) or not user.is_active:
+            raise WrongCredentialsError
+        return SessionService.open(user_id=user.pk, password_hash=user.password)
+
+    @staticmethod
+    def update(*, actor: Actor, user_id: UUID, changes: Mapping[str, Any]) -> Account:
+        """Change an account's name, phone, role or access to the admin site.
+
+        Raises:
+            NotFoundError: If there is no such account.
+            ForbiddenError: If the role or that access is to change and the actor is no admin.
+            LastAdminError: If this would leave no active admin.
+        """
+        with transaction.atomic():
+            admins = lock_active_admins() if "role" in changes else []
+            user = lock_user(user_id)
+            if "role" in changes and changes["role"] != user.role:
+                _require_admin(actor)
+                _change_role(user, Role(changes["role"]), admins)
+            if changes.get("is_staff", user.is_staff) != user.is_staff:
+                _require_admin(actor)
+                user.is_staff = changes["is_staff"]
+            user.name = changes.get("name", user.name)
+            user.phone = changes.get("phone", user.phone)
+            user.save(update_fields=["name", "phone", "role", "is_staff", "is_superuser", "updated_at"])
+        return UserSelector.by_id(user_id=user_id)
+
+    @staticmethod
+    def deactivate(*, actor: Actor, user_id: UUID) -> None:
+        """Close an account at once and everywhere: its sessions end and its tokens die.
+
+        Raises:
+            ForbiddenError: If the actor is no admin.
+            NotFoundError: If there is no such account.
+            OwnAccountError: If it is the actor's own.
+            LastAdminError: If it is the last active admin's.
+        """
+        _require_admin(actor)
+        if actor.id == user_id:
+            raise OwnAccountError
+        with transaction.atomic():
+            admins = lock_active_admins()
+            user = lock_user(user_id)
+            if not user.is_active:
+                return
+            _require_another_admin(user, admins)
+            user.is_active = False
+            end_all_sessions(user)
+            user.save(update_fields=["is_active", "token_version", "updated_at"])
+        log.info("account_deactivated", account_id=str(user_id), by=str(actor.id))
+
+    @staticmethod
+    def reactivate(*, actor: Actor, user_id: UUID) -> None:
+        """Open a closed account again. Its old tokens stay dead.
+
+        Raises:
+            ForbiddenError: If the actor is no admin.
+            NotFoundError: If there is no such account.
+        """
+        _require_admin(actor)
+        with transaction.atomic():
+            user = lock_user(user_id)
+            if user.is_active:
+                return
+            user.is_active = True
+            user.save(update_fields=["is_active", "updated_at"])
+        log.info("account_reactivated", account_id=str(user_id), by=str(actor.id))
+
+
+def _require_good_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise InvalidInputError(
+            [FieldError("password", problem.code or "invalid", problem.messages[0]) for problem in error.error_list]
+        ) from None
+
+
+def _require_admin(actor: Actor) -> None:
+    if actor.role != Role.ADMIN:
+        raise ForbiddenError
+
+
+def _require_another_admin(user: User, admins: list[User]) -> None:
+    if user.role == Role.ADMIN and user.is_active and not any(admin.pk != user.pk for admin in admins):
+        raise LastAdminError
+
+
+def _change_role(user: User, role: Role, admins: list[User]) -> None:
+    _require_another_admin(user, admins)
+    if user.role == Role.ADMIN:
+        user.is_staff = user.is_superuser = False
+    user.role = role

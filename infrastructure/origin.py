@@ -1,0 +1,43 @@
+"""Where the work in hand comes from: the client's address and program, for sessions and the audit trail."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+USER_AGENT_LENGTH: Final = 256
+REQUEST_ID_LENGTH: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whoever asked; without an address it was no client but a job, a command or the shell."""
+
+    address: str | None = None
+    user_agent: str = ""
+
+
+_NOBODY: Final = Origin()
+_current: ContextVar[Origin] = ContextVar("origin", default=_NOBODY)
+
+
+@contextmanager
+def coming_from(origin: Origin) -> Iterator[None]:
+    """Name the origin of all that is done inside the block."""
+    token = _current.set(origin)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Origin:
+    return _current.get()
+
+
+def request_id() -> str:
+    """Return the id of the request that the work in hand goes back to, or an empty text."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))[:REQUEST_ID_LENGTH]
