@@ -4,10 +4,40 @@ import smtplib
 from collections.abc import Mapping
 from email.utils import parseaddr
 from hashlib import sha256
+from typing import Final
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+
+# What each notice says: its headline, and what happened. What to do about it is the same for all.
+NOTICES: Final = {
+    "token_reused": (
+        "a session was ended",
+        "A token of one of your sessions was used twice: somebody may have copied it. Only that session was ended.",
+    ),
+    "login_failures": (
+        "many failed attempts to sign in",
+        "Somebody tries to sign in to your account with wrong passwords. Attempts are slowed down; you can sign in.",
+    ),
+    "password_changed": ("your password was changed", "The password of your account was changed."),
+    "email_changed": (
+        "your address was changed",
+        "The address of your account was changed. This mail goes to the former one for the last time.",
+    ),
+    "mfa_enabled": (
+        "a second factor was set up",
+        "From now on your account asks for a code of your app when somebody signs in.",
+    ),
+    "mfa_disabled": (
+        "the second factor was turned off",
+        "Your account no longer asks for a code when somebody signs in.",
+    ),
+    "recovery_code_used": (
+        "a recovery code was used",
+        "Somebody signed in to your account with the password and a recovery code.",
+    ),
+}
 
 
 class EmailError(Exception):
@@ -32,6 +62,25 @@ class EmailService:
         """
         EmailService._send(
             template="welcome", subject=f"Welcome to {_sender_name()}", to=to, context={"name": name}, key=key
+        )
+
+    @staticmethod
+    def send_security_notice(*, to: str, name: str, notice: str, key: str | None = None) -> None:
+        """Tell a person what was done to the account.
+
+        Args:
+            notice: Which text: a key of NOTICES.
+
+        Raises:
+            EmailError: As for `send_welcome`.
+        """
+        headline, text = NOTICES[notice]
+        EmailService._send(
+            template="notice",
+            subject=f"{_sender_name()}: {headline}",
+            to=to,
+            context={"name": name, "headline": headline, "text": text},
+            key=key,
         )
 
     @staticmethod

@@ -1,6 +1,8 @@
 """Everything that writes: one class for each subject, one module for each class."""
 
 from apps.users.services.accounts import UserService
+from apps.users.services.audit import AuditService
+from apps.users.services.notices import NoticeService
 from apps.users.services.sessions import SessionService
 
-__all__ = ["SessionService", "UserService"]
+__all__ = ["AuditService", "NoticeService", "SessionService", "UserService"]

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps.users.enums import AuditAction, Notice
 from apps.users.exceptions import (
     SessionRevokedError,
     TokenExpiredError,
@@ -16,7 +17,9 @@ from apps.users.exceptions import (
 )
 from apps.users.models import RefreshToken, Session, User
 from apps.users.selectors import SessionSelector
+from apps.users.services.audit import AuditService
 from apps.users.services.locks import lock_user
+from apps.users.services.notices import NoticeService
 from apps.users.types import Account, Credentials
 from infrastructure import origin, tokens
 from infrastructure.tokens import TokenClaims, TokenPair, TokenService
@@ -163,6 +166,8 @@ def _rotate(claims: TokenClaims) -> Credentials | None:
         return _same_again(user, session, token.successor)
     session.ended_at = now
     session.save(update_fields=["ended_at", "updated_at"])
+    AuditService.record(action=AuditAction.TOKEN_REUSED, account_id=user.pk, session_id=str(session.pk))
+    NoticeService.tell_owner(user_id=user.pk, notice=Notice.TOKEN_REUSED)
     return None
 
 

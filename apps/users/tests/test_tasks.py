@@ -4,10 +4,12 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
+from apps.users.enums import Notice
 from apps.users.models import RefreshToken, Session
-from apps.users.services import UserService
-from apps.users.tasks import clean_expired_tokens, send_welcome_email
+from apps.users.services import NoticeService, UserService
+from apps.users.tasks import clean_expired_tokens, send_security_notice, send_welcome_email
 from apps.users.tests.factories import PASSWORD, UserFactory
+from infrastructure.email.service import NOTICES
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
 
@@ -49,3 +51,19 @@ def test_the_hourly_clean_up_removes_what_is_expired() -> None:
     clean_expired_tokens()
 
     assert (Session.objects.count(), RefreshToken.objects.count()) == (1, 1)
+
+
+def test_a_notice_goes_to_the_owner() -> None:
+    user = UserFactory.create(email="ada@example.com")
+    with transaction.atomic():
+        NoticeService.tell_owner(user_id=user.pk, notice=Notice.PASSWORD_CHANGED)
+
+    send_security_notice(str(OutboxRow.objects.get().pk))
+
+    (message,) = mail.outbox
+    assert message.to == ["ada@example.com"]
+    assert message.subject == "Layerline: your password was changed"
+
+
+def test_there_is_a_text_for_every_notice_and_no_other() -> None:
+    assert set(NOTICES) == set(Notice.values)

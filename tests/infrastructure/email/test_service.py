@@ -7,7 +7,7 @@ from aiosmtpd.controller import Controller
 from django.core import mail
 from pytest_django import Settings
 
-from infrastructure.email.service import EmailError, EmailService
+from infrastructure.email.service import NOTICES, EmailError, EmailService
 from tests.infrastructure.queue.servers import free_port
 
 
@@ -132,3 +132,16 @@ def test_a_server_that_is_away_is_an_email_error(settings: Settings) -> None:
 def test_smtplibs_errors_are_still_what_the_service_expects() -> None:
     assert issubclass(smtplib.SMTPException, OSError)
     assert not issubclass(smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException)
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_notice_says_what_happened_and_what_to_do_in_text_and_html(notice: str) -> None:
+    headline, happened = NOTICES[notice]
+
+    EmailService.send_security_notice(to="ada@example.com", name="Ada", notice=notice)
+
+    [message] = mail.outbox
+    assert message.subject == f"Analytical Engines: {headline}"
+    for part in parts():
+        assert happened.partition(" ")[0] in part
+        assert "change your password" in " ".join(part.split())

@@ -9,11 +9,12 @@ from structlog.testing import capture_logs
 
 from apps.common.exceptions import AppException
 from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError, TokenReusedError
-from apps.users.models import RefreshToken, Session, User
+from apps.users.models import AuditEntry, RefreshToken, Session, User
 from apps.users.services import SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
 from apps.users.tests.support import at_once
 from apps.users.types import Credentials
+from infrastructure.queue.models import OutboxRow
 from infrastructure.tokens import TokenService
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,6 +77,28 @@ def test_reuse_after_the_grace_ends_the_session_and_is_logged_without_the_token(
 
     assert [line["event"] for line in lines] == ["refresh_token_reused"]
     assert first.refresh not in str(lines)
+
+
+@pytest.mark.django_db
+def test_the_owner_is_told_of_reuse_and_the_audit_knows_it() -> None:
+    with freeze_time(MOMENT):
+        first = _login()
+        SessionService.refresh(token=first.refresh)
+    with freeze_time(MOMENT + timedelta(seconds=11)), pytest.raises(TokenReusedError):
+        SessionService.refresh(token=first.refresh)
+
+    session = Session.objects.get()
+    (job,) = OutboxRow.objects.all()
+    assert (job.name, job.payload) == (
+        "users.send_security_notice",
+        {"user_id": str(session.user_id), "notice": "token_reused"},
+    )
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.action, entry.account_id, entry.details) == (
+        "token_reused",
+        session.user_id,
+        {"session_id": str(session.pk)},
+    )
 
 
 @pytest.mark.django_db
