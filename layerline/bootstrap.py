@@ -242,6 +242,9 @@ def _install() -> None:
             only_uv.flush()
             _step(f"Installing uv {pinned}", [[*pip, only_uv.name]], "uv could not be installed.")
     uv = [python, "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", python]
+    if sys.dont_write_bytecode:
+        # Set in many containers; every start would compile a thousand modules anew.
+        uv.append("--compile-bytecode")
     # pip comes second: it knows indexes that uv does not, from its own configuration.
     _step("Installing the pinned requirements", [[*uv, file], [*pip, file]], "The requirements could not be installed.")
     MARKER.unlink()

@@ -170,13 +170,25 @@ def test_a_ready_environment_costs_nothing_and_says_nothing(made: Copy) -> None:
 def test_changed_requirements_are_brought_in_by_uv(made: Copy, wheels: tuple[Path, str, str]) -> None:
     made.require("# changed\n", wheels[1])
 
-    said = made.run(environment={"UV_WORKS": "1"})
+    said = made.run(environment={"UV_WORKS": "1", "PYTHONDONTWRITEBYTECODE": ""})
 
     asked = (made.root / "uv-was-asked").read_text(encoding="utf-8")
     assert asked == "pip sync --quiet --require-hashes --python .venv/bin/python requirements/development.txt"
     assert said.startswith("Installing the pinned requirements … ")
     assert planted(made)
     assert made.run() == ""
+
+
+@pytest.mark.slow
+def test_where_python_writes_no_bytecode_the_packages_are_compiled_once(
+    made: Copy, wheels: tuple[Path, str, str]
+) -> None:
+    made.require("# changed\n", wheels[1])
+
+    made.run(environment={"UV_WORKS": "1", "PYTHONDONTWRITEBYTECODE": "1"})
+
+    asked = (made.root / "uv-was-asked").read_text(encoding="utf-8")
+    assert asked.endswith(" .venv/bin/python --compile-bytecode requirements/development.txt")
 
 
 @pytest.mark.slow
