@@ -88,9 +88,11 @@ class Supervisor:
             signal.signal(which, self._ask)
         try:
             self._migrate()
-            for child in self._children:
-                child.start(self._environment)
+            # One after the other: side by side they would take the processor from the one that somebody waits for.
+            self._web.start(self._environment)
             self._wait_for_web()
+            for child in self._background:
+                child.start(self._environment)
             self._summarise(addresses)
             Thread(target=self._watch, name="source watcher", daemon=True).start()
             while True:

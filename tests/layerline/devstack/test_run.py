@@ -76,6 +76,20 @@ def test_everything_comes_up_and_ctrl_c_takes_all_of_it_down(run: Callable[..., 
     assert is_free(started.port)
 
 
+def test_worker_and_beat_take_nothing_from_the_start_of_the_web_server(
+    run: Callable[..., Run], project: Project
+) -> None:
+    program = project.root / "config" / "asgi.py"
+    slow = "import time\ntime.sleep(1)\nprint('loaded', flush=True)\n"
+    program.write_text(slow + program.read_text(encoding="utf-8"), encoding="utf-8")
+
+    started = run()
+
+    started.wait_for("worker ready")
+    assert started.said.index("web     | loaded") < started.said.index("worker  | worker ready")
+    started.end()
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_other_requests_to_end_are_followed_as_well(
     run: Callable[..., Run], project: Project, how: signal.Signals
