@@ -20,6 +20,8 @@ _MODEL_BASES: Final = frozenset(
 _LOOKS_LIKE_A_MODEL: Final = re.compile(r".+\.models(\.\w+)*\.[A-Z]\w*[a-z]\w*")
 _NO_MODEL: Final = re.compile(r"django\.(db|forms)\.|.*(Choices|Error|Exception|Index|Manager|QuerySet|State|Status)$")
 _RELATIONS: Final = frozenset({"ForeignKey", "OneToOneField", "ManyToManyField"})
+# The name that Django gives the way back of a foreign key: a model's name has no underscore.
+_WAY_BACK: Final = re.compile(r"[^\W_]+_set")
 _LONGEST_CHAIN: Final = 20
 
 
@@ -368,7 +370,7 @@ class Definitions:
         for known_owner, _, target in self._relations.get(attribute, ()):
             if owner == "?" or not known_owner or known_owner in set(self.ancestors(owner)):
                 return target
-        return "" if attribute.endswith("_set") else None
+        return "" if _WAY_BACK.fullmatch(attribute) else None
 
 
 def _is_rows_itself(name: str) -> bool:

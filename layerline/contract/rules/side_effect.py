@@ -54,6 +54,7 @@ _OBJECTS_THAT_CALL: Final = (
     "httpx.AsyncClient",
     "aiohttp.ClientSession",
 )
+_CALLING_METHODS: Final = _VERBS | {"send", "stream", "ws_connect"}
 _MAIL_METHODS: Final = frozenset({"email_user", "send", "send_messages"})
 _TASK_METHODS: Final = frozenset({"apply_async", "delay"})
 _CELERY: Final = ("celery.", "config.celery.")
@@ -68,12 +69,24 @@ def _find(source: Source) -> Iterator[Hit]:
                 yield at(node, what)
         if node.attr == "group_send" and not source.value(node):
             yield at(node, "sends to a group of sockets with `.group_send`")
+    asked = _asked_for_their_class(source)
     for reference, name in source.references():
-        if _is_in(_MAIL, name):
+        if _is_in(_MAIL, name) and reference not in asked:
             yield at(reference, f"sends mail with `{name}`")
     if not may_call:
         for call in source.calls():
             yield from _calls_out(source, call)
+
+
+def _asked_for_their_class(source: Source) -> set[ast.AST]:
+    """Return what stands in the second argument of `isinstance` and `issubclass`: a class that is not used."""
+    return {
+        part
+        for call in source.calls()
+        if source.names(call.func) & {"builtins.isinstance", "builtins.issubclass"}
+        for argument in call.args[1:]
+        for part in ast.walk(argument)
+    }
 
 
 def _queued(source: Source, value: Value) -> str | None:
@@ -125,8 +138,9 @@ def _calls_out(source: Source, call: ast.Call) -> Iterator[Hit]:
         match value:
             case Named(name=name) if _is_in(_NETWORK, name):
                 yield at(call, f"calls another machine with `{name}`")
-            case Member(owner=Instance(of=owner), name=method) if owner in _OBJECTS_THAT_CALL:
-                yield at(call, f"calls another machine with `.{method}`")
+            case Member(owner=Instance(of=owner), name=method) if method in _CALLING_METHODS:
+                if owner in _OBJECTS_THAT_CALL:
+                    yield at(call, f"calls another machine with `.{method}`")
 
 
 def _is_in(table: dict[str, set[str]], name: str) -> bool:

@@ -10,6 +10,14 @@ _SERVICES: Final = f"{_LOCATION}/other/services.py"
 
 DOORS: Final[list[Innocent]] = [
     (
+        "a view calls a method of a row that is named like a way back",
+        f"{_LOCATION}/views.py",
+        """
+        def rights(request):
+            return request.user.get_permission_set(request.method)
+    """,
+    ),
+    (
         "a view asks a selector",
         f"{_LOCATION}/views.py",
         """
@@ -505,6 +513,27 @@ BELOW: Final[list[Innocent]] = [
     ),
 ]
 ANYWHERE: Final[list[Innocent]] = [
+    (
+        "a client is made ready and closed, and calls nobody",
+        _SERVICES,
+        """
+        import requests
+
+        def prepare(session: requests.Session, adapter: object) -> None:
+            session.mount("https://", adapter)
+            session.close()
+    """,
+    ),
+    (
+        "somebody asks whether it is a mail server's connection",
+        _SERVICES,
+        """
+        import smtplib
+
+        def is_mail_server(connection: object) -> bool:
+            return isinstance(connection, (smtplib.SMTP, smtplib.LMTP)) or issubclass(type(connection), smtplib.SMTP)
+    """,
+    ),
     (
         "a migration looks models up",
         f"{_LOCATION}/migrations/0001_initial.py",

@@ -685,7 +685,9 @@ SERVICES: Final[list[Planted]] = [
         import httpx
 
         def ask(client: httpx.Client) -> None:
+            client.headers.update({"accept": "*/*"})
             client.get("https://hooks.example")  # <--
+            client.send(client.build_request("GET", "https://hooks.example"))  # <--
     """,
         "side-effect-outside-infrastructure",
     ),
