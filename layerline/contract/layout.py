@@ -41,6 +41,8 @@ LAYERS: Final = frozenset(
         "views",
     }
 )
+# Stands for the project's own folder: Django apps that lie beside manage.py.
+_TOP: Final = "."
 
 
 class LayoutError(Exception):
@@ -75,11 +77,13 @@ class Layout:
     Args:
         roots: The root packages to look through.
         slices: Packages whose children are slices.
+        top: Root packages that are slices themselves.
         infrastructure: Packages that may talk to the outside.
     """
 
     roots: tuple[str, ...]
     slices: tuple[str, ...]
+    top: frozenset[str]
     infrastructure: tuple[str, ...]
 
     @classmethod
@@ -90,18 +94,29 @@ class Layout:
             LayoutError: If that file cannot be read, or names no package that is there.
         """
         own, linter = _tables(root)
-        named = linter.get("root_packages") or [linter[name] for name in ("root_package",) if name in linter]
-        named = own.get("packages", named) or [folder.name for folder in sorted(root.iterdir()) if _is_package(folder)]
-        slices = tuple(own.get("slices", ["apps"]))
-        infrastructure = tuple(own.get("infrastructure", ["infrastructure"]))
+        found = [folder.name for folder in sorted(root.iterdir()) if _is_package(folder)]
+        named = linter.get("root_packages") or [linter[name] for name in ("root_package",) if name in linter] or found
+        infrastructure = _names(own, "infrastructure", ["infrastructure"])
         # Others, such as django, are there to be looked up.
-        roots = tuple(name for name in named if (root / name).is_dir())
+        roots = tuple(name for name in _names(own, "packages", named) if (root / name).is_dir())
         if not roots:
             raise LayoutError(f"{root} holds none of the packages that pyproject.toml names.")
-        return cls(roots=roots, slices=slices, infrastructure=infrastructure)
+        named_slices = _names(own, "slices", ["apps"])
+        slices = tuple(name for name in named_slices if name != _TOP)
+        apps = (name for name in roots if name not in infrastructure and (root / name / "apps.py").is_file())
+        top = frozenset(apps if _TOP in named_slices else ())
+        # Where it looks in the wrong place, a checker finds nothing and is content.
+        for name in slices if slices or top else named_slices:
+            package, *inside = name.split(".")
+            if package not in roots or not root.joinpath(package, *inside).is_dir():
+                raise LayoutError(f"{name!r} holds no slices: mend `slices` under [tool.layerline] in pyproject.toml.")
+        return cls(roots, slices, top, infrastructure)
 
     def place(self, module: str) -> Place:
         """Return where the module of this dotted name stands."""
+        first, *rest = module.split(".")
+        if first in self.top:
+            return Place(Role.SLICE, _layer(rest))
         # The longest first: `shop.apps` before `shop`.
         for container in sorted(self.slices, key=len, reverse=True):
             if module.startswith(f"{container}."):
@@ -114,7 +129,7 @@ class Layout:
 
     def is_slice_or_container(self, module: str) -> bool:
         """Tell whether the package is a slice, or the package that holds the slices."""
-        return any(module == container or module.rpartition(".")[0] == container for container in self.slices)
+        return module in self.top or any(container in {module, module.rpartition(".")[0]} for container in self.slices)
 
 
 def _layer(inside: list[str]) -> str:
@@ -134,6 +149,15 @@ def _tables(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise LayoutError(f"pyproject.toml cannot be read: {error}") from error
     return tool.get("layerline", {}), tool.get("importlinter", {})
+
+
+def _names(table: dict[str, Any], name: str, default: list[str]) -> tuple[str, ...]:
+    if name not in table:
+        return tuple(default)
+    value = table[name]
+    if not isinstance(value, list) or not value or not all(isinstance(part, str) and part for part in value):
+        raise LayoutError(f"`{name}` under [tool.layerline] is no list of packages.")
+    return tuple(value)
 
 
 def _is_package(folder: Path) -> bool:
