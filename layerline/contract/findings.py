@@ -24,7 +24,7 @@ class Finding:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.rule}: {self.what}; {self.mend}"
+        return _on_one_line(f"{self.path}:{self.line}: {self.rule}: {self.what}; {self.mend}")
 
 
 def as_text(findings: Sequence[Finding]) -> str:
@@ -32,7 +32,7 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    return json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
+    return json.dumps([asdict(finding) for finding in findings], indent=2)
 
 
 def as_github(findings: Sequence[Finding]) -> str:
@@ -44,8 +44,13 @@ def as_github(findings: Sequence[Finding]) -> str:
     )
 
 
+def _on_one_line(text: str) -> str:
+    """Escape what no terminal shows: a file's name may hold line breaks, and bytes that are no text."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return _on_one_line(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

@@ -41,6 +41,9 @@ class Module:
     def read(cls, file: Path, *, path: str, name: str, place: Place) -> "Module":
         """Parse a file; one that cannot be parsed is an empty module with an error."""
         text = ""
+        if not file.is_file():
+            # A pipe or a device would never end.
+            return cls(path, name, place, text, ast.Module([], []), (1, "it is no regular file"))
         try:
             source = file.read_bytes()
             tree = ast.parse(source)

@@ -1,9 +1,13 @@
+import gc
+import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from layerline.contract.checker import check
+from layerline.contract.findings import Finding, as_github, as_json, as_text
 from tests.layerline.contract.support import PROJECT, findings_in, plant
 
 _VIEWS = "apps/rooms/views.py"
@@ -21,10 +25,10 @@ def test_follows_values_through_long_branches(tmp_path: Path) -> None:
     assert findings_in(tmp_path, {_VIEWS: branches}) == []
 
 
-def test_leaves_the_recursion_limit_as_it_was(tmp_path: Path) -> None:
-    before = sys.getrecursionlimit()
+def test_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
+    before = sys.getrecursionlimit(), gc.isenabled()
     assert findings_in(tmp_path, {}) == []
-    assert sys.getrecursionlimit() == before
+    assert (sys.getrecursionlimit(), gc.isenabled()) == before
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,37 @@ def test_a_link_to_nowhere_is_a_finding(tmp_path: Path) -> None:
     plant(tmp_path, PROJECT)
     (tmp_path / _VIEWS).symlink_to(tmp_path / "gone.py")
     assert [(finding.path, finding.rule) for finding in check(tmp_path)] == [(_VIEWS, "syntax-error")]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop"])
+def test_what_would_never_end_is_a_finding(tmp_path: Path, kind: str) -> None:
+    plant(tmp_path, PROJECT)
+    (tmp_path / _VIEWS).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(tmp_path / _VIEWS)
+    else:
+        (tmp_path / _VIEWS).symlink_to("/dev/zero" if kind == "device" else tmp_path / _VIEWS)
+    assert [(finding.path, finding.rule) for finding in check(tmp_path)] == [(_VIEWS, "syntax-error")]
+
+
+def test_links_between_folders_are_not_followed(tmp_path: Path) -> None:
+    plant(tmp_path, PROJECT)
+    (tmp_path / "apps" / "rooms" / "again").symlink_to(tmp_path / "apps")
+    assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize("write", [as_text, as_json, as_github])
+def test_a_file_name_that_is_no_text_is_written_on_one_line(
+    tmp_path: Path, write: Callable[[Sequence[Finding]], str]
+) -> None:
+    plant(tmp_path, PROJECT)
+    for name in (b"n\xff", b"new\nline"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/apps/rooms/" + name + b".py")).write_text("print(1)\n")
+
+    written = write(check(tmp_path))
+
+    assert written.encode().count(b"print-in-slice") == 2
+    assert "new\nline" not in written
 
 
 def test_modules_that_need_each_other_are_followed(tmp_path: Path) -> None:
