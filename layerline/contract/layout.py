@@ -106,7 +106,9 @@ class Layout:
         apps = (name for name in roots if name not in infrastructure and (root / name / "apps.py").is_file())
         top = frozenset(apps if _TOP in named_slices else ())
         # Where it looks in the wrong place, a checker finds nothing and is content.
-        for name in slices if slices or top else named_slices:
+        if not slices and not top:
+            raise LayoutError("There are no slices: see `slices` under [tool.layerline] in pyproject.toml.")
+        for name in slices:
             package, *inside = name.split(".")
             if package not in roots or not root.joinpath(package, *inside).is_dir():
                 raise LayoutError(f"{name!r} holds no slices: mend `slices` under [tool.layerline] in pyproject.toml.")
@@ -155,7 +157,7 @@ def _names(table: dict[str, Any], name: str, default: list[str]) -> tuple[str, .
     if name not in table:
         return tuple(default)
     value = table[name]
-    if not isinstance(value, list) or not value or not all(isinstance(part, str) and part for part in value):
+    if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
         raise LayoutError(f"`{name}` under [tool.layerline] is no list of packages.")
     return tuple(value)
 
