@@ -69,8 +69,14 @@ def _check(options: Mapping[str, Any], out: Output) -> int:
     if findings or options["format"] == "json":
         out.write(f"{_FORMATS[options['format']](findings)}\n")
     if options["format"] == "text":
-        out.write(f"{len(findings)} findings\n" if findings else "The layers hold.\n")
+        out.write(f"{_verdict(len(findings), has_baseline=bool(options['baseline']))}\n")
     return int(bool(findings))
+
+
+def _verdict(count: int, *, has_baseline: bool) -> str:
+    if count:
+        return f"{count} finding{'s' if count > 1 else ''}"
+    return "Nothing that the baseline does not know." if has_baseline else "The layers hold."
 
 
 def _explain(name: str, out: Output, err: Output) -> int:

@@ -35,9 +35,12 @@ Which folders are what stands in `pyproject.toml`; layers are told by their file
 
 ```toml
 [tool.layerline]
-slices = ["apps"]
-infrastructure = ["infrastructure"]
+slices = ["apps"]                    # packages whose own packages are slices
+infrastructure = ["infrastructure"]  # what may talk to the outside
+packages = ["apps", "config"]        # what is looked through; import-linter's root packages where it is left out
 ```
+
+`"."` among the slices stands for Django apps beside `manage.py`: each of the packages that has an `apps.py`.
 
 ## Allowing a finding
 
@@ -48,11 +51,29 @@ more, the comment is a finding itself (`allow-without-reason`, `unused-allow`). 
 print(token)  # layerline: allow print-in-slice: the command's whole purpose
 ```
 
-## A baseline
+## In a project with old code
 
-For a project that takes the checker up with old code: `check_layers --baseline FILE --update-baseline` writes down how
-many findings each file has. `--baseline FILE` then fails on any more, and on an entry that is no longer needed
-(`stale-baseline`). The file may only shrink: `--update-baseline` refuses to add. This project has none.
+The checker needs neither Django nor that project's packages. From here it checks any folder: say in its
+`pyproject.toml` where its slices are, and write down once what it has.
+
+```sh
+.venv/bin/python -m layerline.contract --root ../shop --baseline ../shop/layers.json --update-baseline
+.venv/bin/python -m layerline.contract --root ../shop --baseline ../shop/layers.json    # from then on
+```
+
+The baseline holds how many findings of each rule each file has. The second command fails on any more, and on an entry
+that is no longer needed (`stale-baseline`). The file may only shrink: `--update-baseline` refuses to add. This project
+has none. A rule that is not yours takes its place in the baseline like any other; nothing has to be mended at once.
+
+What to expect, from the sources of projects that were written by other rules:
+
+| project | slices | lines | findings | most of them | processor time |
+|---|---|---|---|---|---|
+| django-oscar 4.2.1 | `oscar.apps` | 43,000 | 131 | orm-in-door, local-import | 2 s |
+| django-allauth 65.21.1 | `allauth` | 41,000 | 474 | local-import, side-effect-outside-infrastructure | 3 s |
+| wagtail 8.0.1 | `wagtail`, `wagtail.contrib` | 272,000 | 718 | local-import, orm-in-door | 13 s |
+| weblate 5.14.3 | `weblate` | 176,000 | 1,179 | orm-in-door, local-import | 9 s |
+| pretix 2026.8.0 | `pretix`, `pretix.plugins` | 181,000 | 2,332 | orm-in-door, local-import | 12 s |
 
 ## The rules
 
@@ -61,7 +82,7 @@ A file that cannot be parsed is a finding too (`syntax-error`).
 {table}
 """
 USAGE: Final = """\
-check_layers [PATH ...] [--format text|json|github] [--baseline FILE [--update-baseline]]
+check_layers [PATH ...] [--root FOLDER] [--format text|json|github] [--baseline FILE [--update-baseline]]
 check_layers --explain [RULE]"""
 
 
