@@ -19,7 +19,7 @@ from layerline import dotenv
 from layerline.devstack import processes, record
 from layerline.devstack.errors import DevstackError
 from layerline.devstack.services import KINDS, Services
-from layerline.devstack.state import FOLDER, say
+from layerline.devstack.state import FOLDER, State, say
 from layerline.devstack.supervisor import Supervisor, check_port, read_port
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
@@ -42,16 +42,17 @@ class Commands:
         port, state = read_port(self._environment), self._services.state
         state.prepare()
         if (claim := state.claim_run()) is None:
-            raise DevstackError(
-                f"The project runs already: http://127.0.0.1:{record.port(state)}/. `make stop` ends it."
-            )
+            raise DevstackError(f"The project runs already: {_address(state)}. `make stop` ends it.")
         try:
             if orphans := record.end_orphans(state):
                 say(f"Ended {orphans} processes that a killed run had left.")
             check_port(port)
+            # Before the services start, so that `stop` finds a run that is still waiting for them.
+            environment = self._environment | {record.MARK: record.write(state, port)}
             with self._services.used() as lease:
-                Supervisor(self._root, self._services, port=port, environment=self._environment).run(lease.addresses)
+                Supervisor(self._root, self._services, port=port, environment=environment).run(lease.addresses)
         finally:
+            record.remove(state)
             os.close(claim)
         return 0
 
@@ -108,7 +109,7 @@ class Commands:
         """what runs, and where"""
         state = self._services.state
         run_is_up = state.folder.exists() and state.is_run_up()
-        print(f"run           {f'http://127.0.0.1:{record.port(state)}/' if run_is_up else 'down'}")
+        print(f"run           {_address(state) if run_is_up else 'down'}")
         for variable in KINDS:
             server = self._services.servers.get(variable)
             if server is None:
@@ -148,6 +149,11 @@ class Commands:
                 for which, handler in before.items():
                     signal.signal(which, handler)
         return 128 - code if code < 0 else code
+
+
+def _address(state: State) -> str:
+    port = record.port(state)
+    return f"http://127.0.0.1:{port}/" if port else "it is just starting"
 
 
 def _confirms(question: str) -> bool:

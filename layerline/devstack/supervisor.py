@@ -14,7 +14,7 @@ from typing import Final
 
 import watchfiles
 
-from layerline.devstack import ports, record
+from layerline.devstack import ports
 from layerline.devstack.child import Child
 from layerline.devstack.errors import DevstackError
 from layerline.devstack.output import Output
@@ -83,7 +83,6 @@ class Supervisor:
             DevstackError: If a program does not come up or does not stay up.
         """
         self._environment |= addresses
-        self._environment[record.MARK] = record.write(self._services.state, self._port)
         for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(which, self._ask)
         try:
@@ -104,7 +103,6 @@ class Supervisor:
             self._output.line("run", "Stopping; once more Ctrl-C ends everything at once.")
         finally:
             self._end_children()
-            record.remove(self._services.state)
 
     @property
     def _children(self) -> list[Child]:

@@ -116,6 +116,20 @@ def test_a_second_run_is_refused_and_stop_ends_the_first(run: Callable[..., Run]
     assert processes_below(project.root) == []
 
 
+def test_a_run_that_still_waits_for_its_services_is_known_and_ended(run: Callable[..., Run], project: Project) -> None:
+    project.state.prepare()
+    with project.state.lock():
+        started = run()
+        wait_until(lambda: project.state.read_json("run.json"))
+        refusal = project.command("run", expected=1)
+        stop = project.start("stop")
+        assert started.process.wait(timeout=20) == -signal.SIGTERM
+
+    assert refusal == f"error: The project runs already: http://127.0.0.1:{started.port}/. `make stop` ends it.\n"
+    assert stop.communicate(timeout=20)[0].startswith("Stopped the run.\n")
+    assert not (project.root / ".dev" / "run.json").exists()
+
+
 def test_commands_beside_a_run_leave_its_services_up(run: Callable[..., Run], project: Project) -> None:
     started = run()
     started.wait_for("Stop ")
