@@ -69,7 +69,8 @@ def is_ready() -> bool:
         version, digest = STAMP.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return False
-    if MARKER.exists() or not PYTHON.exists() or digest != _digest():
+    # Not by its path alone: it may link to a place that is out of reach for this user.
+    if MARKER.exists() or not os.access(str(PYTHON), os.X_OK) or digest != _digest():
         return False
     asked = os.environ.get("PYTHON")
     return not asked or _asked_version(asked) == version

@@ -227,6 +227,24 @@ def test_an_environment_that_cannot_be_mended_is_not_used(
 
 
 @pytest.mark.slow
+def test_an_environment_whose_interpreter_is_out_of_reach_is_made_anew(
+    made: Copy, ordinary_user: list[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "home of another user"
+    home.mkdir()
+    interpreter = made.root / ".venv" / "bin" / "python"
+    interpreter.unlink()
+    interpreter.symlink_to(home / "python")
+    home.chmod(0)
+
+    said = made.run(prefix=ordinary_user)
+
+    home.chmod(0o700)
+    assert said.startswith("Making .venv with Python")
+    assert made.can_import("shoes")
+
+
+@pytest.mark.slow
 def test_two_at_once_make_it_once(unmade: Copy) -> None:
     first, second = (unmade.start() for _ in range(2))
 
