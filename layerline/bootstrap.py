@@ -95,8 +95,10 @@ def make() -> None:
         draft.write_text(f"{version} {_digest()}\n", encoding="utf-8")
         draft.replace(STAMP)
     except OSError as error:
+        # What cannot be removed is named without its folder.
+        place = error.filename if error.filename and os.sep in str(error.filename) else VENV
         raise BootstrapError(
-            f"{error.filename or VENV} cannot be written: {error.strerror}. "
+            f"{place} cannot be written: {error.strerror}. "
             "Make the folder writable, or copy the project to one that is."
         ) from None
 

@@ -301,6 +301,21 @@ def test_a_folder_that_cannot_be_written_is_told(unmade: Copy, ordinary_user: li
     assert ".venv could not be made; what Python says stands above." in said
 
 
+@pytest.mark.slow
+def test_an_environment_that_cannot_be_replaced_is_told(made: Copy, ordinary_user: list[str]) -> None:
+    environment = made.root / ".venv"
+    (environment / "layerline-installing").touch()
+    environment.chmod(0o500)
+
+    said = made.run(expected=1, prefix=ordinary_user)
+
+    environment.chmod(0o700)
+    assert said == (
+        "error: .venv cannot be written: Permission denied. "
+        "Make the folder writable, or copy the project to one that is.\n"
+    )
+
+
 def test_requirements_that_are_not_there_are_told(unmade: Copy) -> None:
     (unmade.root / "requirements" / "development.txt").unlink()
 
