@@ -108,6 +108,8 @@ class Postgres:
             self._initialise(way)
         self._refuse_other_version()
         data = self.folder.resolve()
+        # A copy, or a chmod over the whole project, may have opened it to others; PostgreSQL would refuse it.
+        data.chmod(0o700)
         log = self._log(way)
         log.touch(mode=0o600)
         way.own(log)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -217,6 +218,15 @@ def test_a_copied_project_leaves_the_original_alone(project: Project, tmp_path: 
     assert not set(copy.server_pids().values()) & set(original.values())
     assert Path(copy.sql("SHOW data_directory")) == copy.postgres.folder
     copy.kill_all()
+
+
+def test_data_that_a_chmod_opened_to_others_is_closed_again(project: Project) -> None:
+    subprocess.run(["chmod", "-R", "a+rX", project.root], check=True)
+
+    assert project.command("exec", "echo", "answered") == "answered\n"
+
+    data = project.state.folder / "postgres"
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (project.state.folder, data)] == [0o700, 0o700]
 
 
 def test_a_project_moved_while_it_ran_starts_at_its_new_place(project: Project, tmp_path: Path) -> None:
