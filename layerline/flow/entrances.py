@@ -4,7 +4,10 @@ Classes are changed in place and never replaced, so it does not matter who impor
 method that somebody took out of its class before, as in `refresh = SessionService.refresh` at the head of a module.
 """
 
+import functools
 import inspect
+import json
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
@@ -51,6 +54,10 @@ def _handler_of(args: tuple[Any, ...]) -> str:
     return f"{type(args[0]).__name__}.{get_handler_name(args[1])}"
 
 
+def _throttles_of(args: tuple[Any, ...]) -> str:
+    return ", ".join(type(throttle).__name__ for throttle in args[0].get_throttles())
+
+
 def _command_of(args: tuple[Any, ...]) -> str:
     return type(args[0]).__module__.rpartition(".")[2]
 
@@ -62,11 +69,16 @@ def _serializer_of(args: tuple[Any, ...]) -> str:
     return type(serializer).__name__
 
 
+# The part of a channel's name that stands for one socket.
+_SOMEBODY: Final = re.compile(r"!.*")
+
 _HOOKS: Final[tuple[tuple[Layer, type, tuple[str, ...], Namer], ...]] = (
     (Layer.AUTHENTICATION, BaseAuthentication, ("authenticate",), _class_of),
     # What a signed-in browser costs, whoever is the first to look at `request.user`.
     (Layer.AUTHENTICATION, SessionBase, ("load", "save", "delete", "exists", "cycle_key", "flush"), _class_of),
     (Layer.THROTTLE, BaseThrottle, ("allow_request",), _class_of),
+    # Where a project counts all limits of a request at once, no throttle is asked by itself.
+    (Layer.THROTTLE, APIView, ("check_throttles",), _throttles_of),
     (Layer.PERMISSION, BasePermission, ("has_permission", "has_object_permission"), _class_of),
     (Layer.PARSER, BaseParser, ("parse",), _class_of),
     (Layer.VIEW, APIView, ("dispatch",), _action_of),
@@ -83,9 +95,38 @@ _HOOKS: Final[tuple[tuple[Layer, type, tuple[str, ...], Namer], ...]] = (
     (Layer.CONSUMER, AsyncConsumer, ("dispatch",), _handler_of),
     (Layer.COMMAND, BaseCommand, ("execute",), _command_of),
     (Layer.MAIL, BaseEmailBackend, ("send_messages",), _class_of),
-    (Layer.CHANNEL, BaseChannelLayer, ("send", "group_send"), _class_of),
+    (Layer.CHANNEL, BaseChannelLayer, ("send",), lambda args: f"send {_SOMEBODY.sub('', _addressee(args))}"),
+    (Layer.CHANNEL, BaseChannelLayer, ("group_send",), lambda args: f"group_send {_addressee(args)}"),
 )
 _SIDE_EFFECTS: Final = {Layer.MAIL: "a mail", Layer.CHANNEL: "a message to sockets"}
+# A type is a word of a protocol, and what does not look like one may be anything.
+_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+
+
+def message_type(message: Any) -> str:
+    """Return the type that a message names, and nothing else of it."""
+    named = message.get("type") if isinstance(message, dict) else None
+    return named if isinstance(named, str) and _TYPE.fullmatch(named) else ""
+
+
+def frame_type(event: Any) -> str:
+    """Return what kind of frame an event of a socket carries: the type in its JSON, or text or binary."""
+    if event.get("bytes") is not None:
+        return "binary"
+    try:
+        return message_type(json.loads(event["text"])) or "text"
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return "text" if event.get("text") else ""
+
+
+def _addressee(args: tuple[Any, ...]) -> str:
+    return str(args[1]) if len(args) > 1 else ""
+
+
+def _detail(layer: Layer, args: tuple[Any, ...]) -> str:
+    if layer is Layer.CONSUMER:
+        return frame_type(args[1])
+    return message_type(args[2]) if layer is Layer.CHANNEL and len(args) > 2 else ""  # noqa: PLR2004  # the message
 
 
 def open_hooks(house: House, patches: Patches) -> None:
@@ -164,11 +205,24 @@ def _open_work(task: Any, house: House) -> None:
     The task's own function is the runner's then, and holds the work of another module in its closure. The transaction
     in which the runner keeps the work together with its outcome is no transaction of the work.
     """
+    cell = _cell_of_work(task)
+    if cell is not None and not hasattr(cell.cell_contents, "layerline_job"):
+        work = cell.cell_contents
+        cell.cell_contents = _job_entrance(work, task.name, own=house.owns(work.__module__))
+
+
+def work_of(task: Any) -> Callable[..., Any] | None:
+    """Return the function that a runner of jobs runs as this task; None for a task that is no job."""
+    cell = _cell_of_work(task)
+    return cell.cell_contents if cell else None
+
+
+def _cell_of_work(task: Any) -> Any:
     run = task.run
     for cell in getattr(run, "__closure__", None) or ():
-        work = cell.cell_contents
-        if inspect.isfunction(work) and work.__module__ != run.__module__ and not hasattr(work, "layerline_job"):
-            cell.cell_contents = _job_entrance(work, task.name, own=house.owns(work.__module__))
+        if inspect.isfunction(cell.cell_contents) and cell.cell_contents.__module__ != run.__module__:
+            return cell
+    return None
 
 
 def _job_entrance(work: Callable[..., Any], name: str, *, own: bool) -> Callable[..., Any]:
@@ -176,7 +230,7 @@ def _job_entrance(work: Callable[..., Any], name: str, *, own: bool) -> Callable
         with stack.own_transactions():
             return work(*args, **kwargs)
 
-    do.__module__ = work.__module__
+    functools.update_wrapper(do, work)
     entered = entrance(do, lambda _args: Frame(Layer.JOB, name, own=own))
     vars(entered)["layerline_job"] = True
     return entered
@@ -234,8 +288,12 @@ def _method_label(house: House, layer: Layer, namer: Namer) -> Label:
         if outer is not None and outer.layer is layer and (outer.subject is subject or layer is Layer.SERIALIZER):
             # A call of `super()`, or a serializer's own fields and rows.
             return None
+        name = namer(args)
+        if not name:
+            return None
         if effect:
             stack.side_effect(effect)
-        return Frame(layer, namer(args), own=house.owns(type(subject).__module__), subject=subject)
+        own = house.owns(type(subject).__module__)
+        return Frame(layer, name, own=own, detail=_detail(layer, args), subject=subject)
 
     return label

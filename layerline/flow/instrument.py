@@ -1,10 +1,8 @@
 """Puts the instrument in place while somebody watches, and takes all of it away again."""
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import walk_packages
@@ -12,8 +10,6 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
 
-import redis.asyncio
-from celery import signals
 from celery.app.task import Task
 from django.apps import apps
 from django.conf import settings
@@ -23,10 +19,12 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.transaction import Atomic, get_connection
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
-from layerline.flow import entrances, stack
+from layerline.flow import entrances, stack, wires
 from layerline.flow.layers import NAMESPACES, House, Layer
 from layerline.flow.patches import Patches
 from layerline.flow.stack import Frame, Observer, entrance, observers
@@ -78,9 +76,7 @@ def _put_in_place(house: House) -> None:
         entrances.open_namespaces(module, house, _patches)
     _patch_django(house)
     _patches.put(Task, "__call__", entrances.task_entrance(house))
-    _patch_redis()
-    _patch_http()
-    signals.before_task_publish.connect(_see_publish, weak=False)
+    wires.watch(_patches)
     connection_created.connect(_watch_connection, weak=False)
     for connection in connections.all(initialized_only=True):
         _watch_connection(connection)
@@ -88,7 +84,7 @@ def _put_in_place(house: House) -> None:
 
 def _take_away() -> None:
     _patches.undo()
-    signals.before_task_publish.disconnect(_see_publish)
+    wires.watch_no_longer()
     connection_created.disconnect(_watch_connection)
     # Those of other threads keep theirs, which does nothing while nobody watches.
     for connection in connections.all(initialized_only=True):
@@ -128,6 +124,8 @@ def _patch_django(house: House) -> None:
         return entrances.view_entrance(made, house)
 
     _patches.put(BaseHandler, "make_view_atomic", make_view_atomic)
+    _patches.put(BaseHandler, "get_response", _get_response(BaseHandler.get_response))
+    _patches.put(BaseHandler, "get_response_async", _get_response_async(BaseHandler.get_response_async))
     _patches.put(
         auth,
         "get_user",
@@ -136,6 +134,44 @@ def _patch_django(house: House) -> None:
     _patches.put(Atomic, "__enter__", _atomic_enter(Atomic.__enter__))
     _patches.put(Atomic, "__exit__", _atomic_exit(Atomic.__exit__))
     _patches.put(BaseDatabaseWrapper, "on_commit", _on_commit(BaseDatabaseWrapper.on_commit))
+
+
+def _get_response(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def get_response(handler: BaseHandler, request: HttpRequest) -> Any:
+        response = None
+        _see_asked(request)
+        try:
+            response = original(handler, request)
+            return response
+        finally:
+            _see_answered(request, response)
+
+    return get_response
+
+
+def _get_response_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def get_response(handler: BaseHandler, request: HttpRequest) -> Any:
+        response = None
+        _see_asked(request)
+        try:
+            response = await original(handler, request)
+            return response
+        finally:
+            _see_answered(request, response)
+
+    return get_response
+
+
+def _see_asked(request: HttpRequest) -> None:
+    for observer in observers:
+        observer.asked(request)
+
+
+def _see_answered(request: HttpRequest, response: HttpResponseBase | None) -> None:
+    for observer in observers:
+        observer.answered(request, response)
 
 
 def _handle_exception(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -224,108 +260,3 @@ def _see_statement(execute: Any, sql: Any, params: Any, many: bool, context: Any
         text = sql if isinstance(sql, str) else str(sql)
         for observer in observers:
             observer.statement(text, started, error)
-
-
-def _patch_redis() -> None:
-    for module in (redis.client, redis.asyncio.client):
-        is_async = module is redis.asyncio.client
-        _patches.put(module.Redis, "execute_command", (_async_command if is_async else _command)(module.Redis))
-        _patches.put(module.Pipeline, "execute", (_async_pipeline if is_async else _pipeline)(module.Pipeline))
-
-
-def _command(client: Any) -> Callable[..., Any]:
-    original = client.execute_command
-
-    @functools.wraps(original)
-    def execute_command(self: Any, *args: Any, **options: Any) -> Any:
-        started = perf_counter()
-        result = original(self, *args, **options)
-        _see_command(args, result, started)
-        return result
-
-    return execute_command
-
-
-def _async_command(client: Any) -> Callable[..., Any]:
-    original = client.execute_command
-
-    @functools.wraps(original)
-    async def execute_command(self: Any, *args: Any, **options: Any) -> Any:
-        started = perf_counter()
-        result = await original(self, *args, **options)
-        _see_command(args, result, started)
-        return result
-
-    return execute_command
-
-
-def _pipeline(pipeline: Any) -> Callable[..., Any]:
-    original = pipeline.execute
-
-    @functools.wraps(original)
-    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        started, count = perf_counter(), len(self)
-        result = original(self, *args, **kwargs)
-        _see_command((f"PIPELINE of {count}",), None, started)
-        return result
-
-    return execute
-
-
-def _async_pipeline(pipeline: Any) -> Callable[..., Any]:
-    original = pipeline.execute
-
-    @functools.wraps(original)
-    async def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        started, count = perf_counter(), len(self)
-        result = await original(self, *args, **kwargs)
-        _see_command((f"PIPELINE of {count}",), None, started)
-        return result
-
-    return execute
-
-
-def _see_command(args: tuple[Any, ...], result: Any, started: float) -> None:
-    name = str(args[0]).upper()
-    for observer in observers:
-        observer.command(name, _keys_of(name, args), result, started)
-
-
-def _keys_of(name: str, args: tuple[Any, ...]) -> str:
-    """Return the first key: never a value."""
-    index = 3 if name in {"EVALSHA", "EVAL", "FCALL"} else 1
-    if len(args) <= index:
-        return ""
-    key = args[index]
-    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
-
-
-def _patch_http() -> None:
-    """See requests leave by urllib, requests or boto3, all of which end in http.client, and by httpx."""
-
-    def effect(args: tuple[Any, ...]) -> str:
-        return f"an HTTP request to {args[0].host}"
-
-    _patches.put(HTTPConnection, "putrequest", _announced(HTTPConnection.putrequest, effect))
-    if (httpx := sys.modules.get("httpx")) is not None:
-        for transport in ("HTTPTransport", "AsyncHTTPTransport"):
-            method = "handle_request" if transport == "HTTPTransport" else "handle_async_request"
-            owner = getattr(httpx, transport)
-            _patches.put(
-                owner,
-                method,
-                _announced(getattr(owner, method), lambda args: f"an HTTP request to {args[1].url.host}"),
-            )
-
-
-def _announced(original: Callable[..., Any], effect: Callable[[tuple[Any, ...]], str]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def announce(*args: Any, **kwargs: Any) -> Any:
-        stack.side_effect(effect(args))
-        return original(*args, **kwargs)
-
-    return announce
-
-
-def _see_publish(sender: str, **_: Any) -> None:
-    stack.side_effect(f"the message of task {sender}")

@@ -30,6 +30,8 @@ class Layer(StrEnum):
     CHANNEL = "channel layer"
 
 
+# Where a False refuses the request.
+GATES: Final = {Layer.PERMISSION, Layer.THROTTLE}
 # The modules whose classes hold static methods, which no base class leads to.
 NAMESPACES: Final = {"services": Layer.SERVICE, "selectors": Layer.SELECTOR}
 

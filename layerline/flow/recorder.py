@@ -1,32 +1,20 @@
 """A tree of what happened and when, for whoever wants to look at it. It holds no value that was passed anywhere."""
 
-import re
-import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, override
 
 from layerline.flow import stack
 from layerline.flow.layers import Layer
-from layerline.flow.stack import Frame, Observer
-from layerline.flow.statements import is_control, shortened
+from layerline.flow.stack import Frame
+from layerline.flow.words import Narrator, is_failure, place, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SQL: Final = "sql"
-REDIS: Final = "redis"
-TRANSACTION: Final = "transaction"
-QUEUED: Final = "queued"
-SIDE_EFFECT: Final = "leaves"
-
-ERROR: Final = "error"
-
-_SHOWN_KEY: Final = 80
-_READS: Final = {"GET", "MGET", "HGET", "HMGET", "GETEX"}
-_SCRIPTS: Final = {"EVAL", "EVALSHA"}
-_DIGEST: Final = re.compile(r"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+REFUSED: Final = "refused"
+# A request that runs more than this is recorded up to here: nobody reads on, and it must fit into memory.
+MOST_NODES: Final = 5_000
 
 
 @dataclass(slots=True)
@@ -34,12 +22,12 @@ class Node:
     """One thing that happened.
 
     Args:
-        kind: A layer, or `sql`, `redis`, `transaction`, `queued`, `leaves` or `error`.
+        kind: A layer, or one of the kinds of `words`.
         name: What it is called.
         start: Milliseconds since the recording began.
         took: Milliseconds; 0 for what is a moment.
         detail: A word about it, such as `hit` or `miss`.
-        error: The class of the exception that left it, with its code if it has one.
+        error: The class of the exception that left it, with its code if it has one, or `refused`.
         place: Where that exception was raised.
     """
 
@@ -59,12 +47,33 @@ class Node:
         for child in self.children:
             yield from child.walk(below)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "start": self.start,
+            "took": self.took,
+            "detail": self.detail,
+            "error": self.error,
+            "place": self.place,
+            "children": [child.as_json() for child in self.children],
+        }
 
-class Recorder(Observer):
-    """Builds the tree from where it is installed to where it is uninstalled."""
 
-    def __init__(self) -> None:
+class Recorder(Narrator):
+    """Builds the tree from where it is installed to where it is uninstalled.
+
+    Args:
+        most: How many nodes are kept; the others are counted.
+    """
+
+    def __init__(self, most: int = MOST_NODES) -> None:
         self.roots: list[Node] = []
+        self.omitted = 0
+        # Rises with everything that happens, for whoever waits until nothing does.
+        self.events = 0
+        self._most = most
+        self._count = 0
         self._nodes: dict[int, Node] = {}
         # An id is free for another frame once its own is gone, so they are kept.
         self._frames: list[Frame] = []
@@ -72,108 +81,69 @@ class Recorder(Observer):
 
     def begin(self) -> None:
         """Count time from now on, and forget what was before."""
-        self.roots.clear()
+        self.take()
         self._began = perf_counter()
+
+    def take(self) -> list[Node]:
+        """Return the trees so far; what comes next begins trees of its own."""
+        roots, self.roots = self.roots, []
+        return roots
 
     def elapsed(self) -> float:
         """Return the milliseconds since the beginning."""
         return (perf_counter() - self._began) * 1_000
 
-    def nodes(self) -> list[tuple[int, Node]]:
-        """Return all nodes in order, with their depths."""
-        return [pair for root in self.roots for pair in root.walk()]
+    def running(self) -> bool:
+        """Tell whether a layer was entered and not left."""
+        return any(not frame.left for frame in self._frames)
 
     @override
     def entered(self, frame: Frame) -> None:
-        node = Node(str(frame.layer), frame.name, self.elapsed())
-        self._attach(node, frame.outer)
-        self._nodes[id(frame)] = node
-        self._frames.append(frame)
+        node = Node(str(frame.layer), frame.name, self.elapsed(), detail=frame.detail)
+        if self._attach(node, frame.outer):
+            self._nodes[id(frame)] = node
+            self._frames.append(frame)
 
     @override
     def left(self, frame: Frame) -> None:
+        self.events += 1
         node = self._nodes.get(id(frame))
         if node is None:
             return
         node.took = self.elapsed() - node.start
-        if frame.error is not None:
-            node.error = _title(frame.error)
+        if frame.error is not None and is_failure(frame.error):
+            node.error = title(frame.error)
             passed_through = any(child.error == node.error for child in node.children)
-            node.place = "" if passed_through else _place(frame.error)
-
-    @override
-    def statement(self, sql: str, started: float, error: BaseException | None) -> None:
-        if not is_control(sql):
-            self._leaf(SQL, shortened(sql), started, error=type(error).__name__ if error else "")
-
-    @override
-    def command(self, name: str, keys: str, result: Any, started: float) -> None:
-        # What a script means by numbers only the script knows.
-        is_read = name in _READS or (name in _SCRIPTS and isinstance(result, bytes | None))
-        detail = _outcome(result) if is_read else ""
-        self._leaf(REDIS, f"{name} {_key(keys)}".strip(), started, detail=detail)
-
-    @override
-    def transaction(self, step: str) -> None:
-        self._leaf(TRANSACTION, step)
-
-    @override
-    def queued(self, name: str) -> None:
-        self._leaf(QUEUED, name, detail="for the commit")
-
-    @override
-    def side_effect(self, what: str, *, in_transaction: bool) -> None:
-        self._leaf(SIDE_EFFECT, what, detail="inside the transaction" if in_transaction else "")
+            node.place = "" if passed_through else place(frame.error)
+        elif frame.refused:
+            node.error = REFUSED
 
     @override
     def handled(self, error: BaseException) -> None:
-        self._leaf(ERROR, _title(error), detail=_place(error))
+        frame = stack.current()
+        node = self._nodes.get(id(frame)) if frame else None
+        # Raised by the view itself, unless it came out of a layer below or puts a refusal into words.
+        is_own = not any(frame.error is error for frame in self._frames)
+        if node is not None and is_own and not (node.children and node.children[-1].error):
+            node.error, node.place = title(error), place(error)
+        super().handled(error)
 
-    def _leaf(self, kind: str, name: str, started: float | None = None, *, detail: str = "", error: str = "") -> None:
+    @override
+    def tell(self, kind: str, name: str, started: float | None = None, *, detail: str = "", error: str = "") -> None:
         now = self.elapsed()
         start = now if started is None else (started - self._began) * 1_000
         self._attach(Node(kind, name, start, now - start, detail, error), stack.current())
 
-    def _attach(self, node: Node, frame: Frame | None) -> None:
+    def _attach(self, node: Node, frame: Frame | None) -> bool:
+        self.events += 1
+        self._count += 1
+        if self._count > self._most:
+            self.omitted += 1
+            return False
         for around in frame.outwards() if frame else ():
             parent = self._nodes.get(id(around))
             if parent is not None:
                 parent.children.append(node)
-                return
+                return True
         self.roots.append(node)
-
-
-def _outcome(result: Any) -> str:
-    """Tell a hit from a miss."""
-    values = result if isinstance(result, list) else [result]
-    found = sum(value is not None for value in values)
-    if found in {0, len(values)}:
-        return "hit" if found else "miss"
-    return f"{found} hits of {len(values)}"
-
-
-def _key(text: str) -> str:
-    """Return a key for the eye: long random parts tell nothing, and may be somebody's token."""
-    short = _DIGEST.sub(_first_letters, text)
-    return short if len(short) <= _SHOWN_KEY else f"{short[: _SHOWN_KEY - 1]}…"
-
-
-def _first_letters(match: re.Match[str]) -> str:
-    return f"{match[0][:8]}…"
-
-
-def _title(error: BaseException) -> str:
-    """Return the class and the code: the text of an exception may hold what must not be shown."""
-    code = getattr(error, "code", None) or getattr(error, "default_code", None)
-    return f"{type(error).__name__} ({code})" if isinstance(code, str) else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """Return file and line of the innermost code of the project that the exception came through."""
-    found = ""
-    here = Path(__file__).parent
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts and here not in path.parents:
-            found = f"{path.relative_to(Path.cwd())}:{frame.lineno}"
-    return found
+        return True

@@ -12,8 +12,10 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
-from layerline.flow.layers import Layer
+from layerline.flow.layers import GATES, Layer
 
 
 class Frame:
@@ -23,23 +25,34 @@ class Frame:
         layer: Which.
         name: What people call it, such as `UserService.register`.
         own: Whether a slice's own code was entered, not a framework's.
+        detail: A word about it, such as the type of a message.
         subject: The object whose method was called, so that its `super()` is not a second entrance.
         origin: For a callback on commit: where it was registered.
     """
 
-    __slots__ = ("error", "layer", "left", "name", "origin", "outer", "own", "repeats", "subject")
+    __slots__ = ("detail", "error", "layer", "left", "name", "origin", "outer", "own", "refused", "repeats", "subject")
 
-    def __init__(
-        self, layer: Layer, name: str, *, own: bool, subject: object = None, origin: "Frame | None" = None
+    def __init__(  # noqa: PLR0913  # each one is told of one layer only
+        self,
+        layer: Layer,
+        name: str,
+        *,
+        own: bool,
+        detail: str = "",
+        subject: object = None,
+        origin: "Frame | None" = None,
     ) -> None:
         self.layer = layer
         self.name = name
         self.own = own
+        self.detail = detail
         self.subject = subject
         self.origin = origin
         self.outer = _current.get()
         self.left = False
         self.error: BaseException | None = None
+        # A permission and a throttle refuse with False; it is somebody else who raises then.
+        self.refused = False
         # How often each statement was issued from where, while this is the outermost layer of one piece of work.
         self.repeats: dict[Any, int] | None = None
 
@@ -64,8 +77,8 @@ class Observer:
     def statement(self, sql: str, started: float, error: BaseException | None) -> None:
         """See an SQL statement that was just executed, without its parameters."""
 
-    def command(self, name: str, keys: str, result: Any, started: float) -> None:
-        """See a Redis command that was just answered."""
+    def command(self, name: str, keys: str, result: Any, started: float, error: BaseException | None) -> None:
+        """See a Redis command that was just answered, or was not."""
 
     def transaction(self, step: str) -> None:
         """See BEGIN, COMMIT or ROLLBACK, or SAVEPOINT, RELEASE or ROLLBACK TO."""
@@ -78,6 +91,15 @@ class Observer:
 
     def handled(self, error: BaseException) -> None:
         """See an exception that a view has raised and that is about to become an answer."""
+
+    def sent(self, name: str, detail: str) -> None:
+        """See a frame leave for the client of a socket, without what it holds."""
+
+    def asked(self, request: HttpRequest) -> None:
+        """See a request come in, before any middleware does."""
+
+    def answered(self, request: HttpRequest, response: HttpResponseBase | None) -> None:
+        """See what it was answered with; None where the project had no answer."""
 
 
 observers: Final[list[Observer]] = []
@@ -149,6 +171,7 @@ def entrance(function: Callable[..., Any], label: Label) -> Callable[..., Any]:
             # A middleware that serves both worlds, or a method whose decorator makes it asynchronous.
             _current.set(frame.outer)
             return _finish(result, frame)
+        frame.refused = result is False and frame.layer in GATES
         _leave(frame)
         return result
 

@@ -1,35 +1,48 @@
-"""One request through the real stack in this process, recorded; and the record as a tree of text, and as a page."""
+"""One request, task or socket through the real stack in this process, recorded."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.servers.basehttp import get_internal_wsgi_application
-from django.template.loader import render_to_string
+from django.db import DatabaseError, DataError, connection, transaction
 from django.test import RequestFactory
+from psycopg_pool import PoolTimeout
 
-from layerline.flow import instrument
-from layerline.flow.recorder import ERROR, REDIS, SQL, Node, Recorder
+from infrastructure.queue import jobs, outbox
+from layerline.flow import instrument, messages, sockets
+from layerline.flow.layers import Layer
+from layerline.flow.messages import Message
+from layerline.flow.recorder import Node, Recorder
+from layerline.flow.words import REDIS, SQL
 
-_BAR: Final = 24
-_COLOURS: Final = {
-    "view": "36",
-    "service": "32",
-    "selector": "32",
-    "sql": "34",
-    "redis": "35",
-    "transaction": "33",
-    "queued": "33",
-    "on commit": "33",
-    "leaves": "33",
-    "middleware": "2",
-}
-_FAILED: Final = "31"
+SOCKET: Final = "WS"
+TASK: Final = "TASK"
+_WORK: Final = {Layer.TASK, Layer.JOB}
+
+
+class PayloadError(ValueError):
+    """The arguments of a job cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A request with its answer and its way."""
+    """What was sent, what became of it, and its way.
+
+    Args:
+        method: A verb of HTTP, `WS` or `TASK`.
+        path: With its query string; for a task its name.
+        actor: Whoever it was sent as, for the reader.
+        status: Code and phrase, such as `201 Created`; for a task `done` or `failed`.
+        size: The bytes of the answer.
+        took: Milliseconds until the answer.
+        tree: The way of the request, or of the socket until it was open.
+        tasks: One tree for each task that ran afterwards.
+        frames: One tree for each frame: those that a request sent to sockets, or those of the traced socket.
+        request_id: What the answer says it is.
+    """
 
     method: str
     path: str
@@ -37,81 +50,46 @@ class Trace:
     status: str
     size: int
     took: float
-    recorder: Recorder
+    tree: list[Node]
+    tasks: list[Node] = field(default_factory=list)
+    frames: list[Node] = field(default_factory=list)
+    request_id: str = ""
 
-    def count(self, kind: str) -> int:
-        return sum(node.kind == kind for _, node in self.recorder.nodes())
-
-    def milliseconds(self, kind: str) -> float:
-        return sum(node.took for _, node in self.recorder.nodes() if node.kind == kind)
+    @property
+    def failed(self) -> bool:
+        code = self.status.partition(" ")[0]
+        if code.isdecimal():
+            return int(code) >= HTTPStatus.BAD_REQUEST
+        return bool(self.status) and self.status not in {"done", "open"}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the trace for programs; times are milliseconds."""
+        """Return the trace for programs; times are milliseconds, counted from the beginning."""
+        code = self.status.partition(" ")[0]
         return {
             "method": self.method,
             "path": self.path,
             "as": self.actor or None,
-            "status": int(self.status.partition(" ")[0]),
+            "status": int(code) if code.isdecimal() else code,
             "bytes": self.size,
             "milliseconds": self.took,
-            "sql": {"count": self.count(SQL), "milliseconds": self.milliseconds(SQL)},
-            "redis": {"count": self.count(REDIS), "milliseconds": self.milliseconds(REDIS)},
-            "tree": [asdict(root) for root in self.recorder.roots],
+            "request_id": self.request_id or None,
+            "sql": totals(self.tree, SQL),
+            "redis": totals(self.tree, REDIS),
+            "tree": [node.as_json() for node in self.tree],
+            "tasks": [node.as_json() for node in self.tasks],
+            "frames": [node.as_json() for node in self.frames],
         }
 
-    def summary(self) -> str:
-        who = f" as {self.actor}" if self.actor else ""
-        return (
-            f"{self.method} {self.path}{who}: {self.status}, {self.size:,} bytes in {self.took:.1f} ms "
-            f"(SQL {self.count(SQL)} in {self.milliseconds(SQL):.1f} ms, "
-            f"Redis {self.count(REDIS)} in {self.milliseconds(REDIS):.1f} ms)"
-        )
 
-    def as_text(self, *, colour: bool = False) -> str:
-        """Return the trace for a terminal: when and for how long, where on the time line, and what."""
-        lines = [self.summary(), "", f"{'at ms':>8} {'took':>8}  {'':{_BAR}}"]
-        for prefix, node in _drawn(self.recorder.roots, ""):
-            text = " ".join(part for part in (node.kind, node.name, f"· {node.detail}" if node.detail else "") if part)
-            if node.error:
-                text += f"  ✗ {node.error}" + (f" at {node.place}" if node.place else "")
-            took = f"{node.took:8.2f}" if node.took else " " * 8
-            code = _FAILED if node.error or node.kind == ERROR else _COLOURS.get(node.kind)
-            if colour and code:
-                text = f"\x1b[{code}m{text}\x1b[0m"
-            lines.append(f"{node.start:8.2f} {took}  {self._bar(node)}  {prefix}{text}")
-        return "\n".join(lines)
-
-    def as_html(self) -> str:
-        """Return the trace as a page that needs nothing else."""
-        rows = [
-            {
-                "node": node,
-                "depth": depth,
-                "group": _group(node.kind),
-                "left": 100 * node.start / self.took,
-                "width": max(100 * node.took / self.took, 0.25),
-            }
-            for depth, node in self.recorder.nodes()
-        ]
-        context = {
-            "trace": self,
-            "rows": rows,
-            "failed": int(self.status[0]) >= 4,  # noqa: PLR2004  # the classes of HTTP
-            "groups": list(dict.fromkeys(row["group"] for row in rows)),
-            "chips": [
-                ("SQL", self.count(SQL), self.milliseconds(SQL)),
-                ("Redis", self.count(REDIS), self.milliseconds(REDIS)),
-            ],
-        }
-        return render_to_string("layerline/trace.html", context)
-
-    def _bar(self, node: Node) -> str:
-        left = min(int(_BAR * node.start / self.took), _BAR - 1)
-        width = max(1, min(round(_BAR * node.took / self.took), _BAR - left))
-        return ("·" * left + ("█" if node.took else "│") * width).ljust(_BAR, "·")
+def totals(nodes: list[Node], kind: str) -> dict[str, Any]:
+    """Return how many nodes of a kind there are, and their milliseconds together."""
+    took = [node.took for root in nodes for _, node in root.walk() if node.kind == kind]
+    return {"count": len(took), "milliseconds": sum(took)}
 
 
-def trace(method: str, path: str, *, body: bytes, headers: Mapping[str, str], actor: str) -> Trace:
+def trace(  # noqa: PLR0913  # a request has as many parts
+    method: str, path: str, *, body: bytes, headers: Mapping[str, str], actor: str, run_tasks: bool = True
+) -> Trace:
     """Send a request to the project's own WSGI application and record its way.
 
     Args:
@@ -120,18 +98,21 @@ def trace(method: str, path: str, *, body: bytes, headers: Mapping[str, str], ac
         body: JSON, or nothing.
         headers: What the request carries besides.
         actor: Whoever it is sent as, for the reader.
+        run_tasks: Keep what it queues from the broker, and run it here after the answer. Otherwise it goes to the
+            broker, and to the worker that listens there.
     """
     request = RequestFactory(SERVER_NAME="localhost").generic(
         method, path, body, content_type="application/json", headers=dict(headers)
     )
-    answered: list[str] = []
+    answered: list[tuple[str, str]] = []
 
-    def start_response(status: str, _headers: Any, _exc_info: Any = None) -> Any:
-        answered.append(status)
+    def start_response(status: str, fields: Any, _exc_info: Any = None) -> Any:
+        answered.append((status, dict(fields).get("X-Request-ID", "")))
 
     recorder = Recorder()
-    with instrument.installed(recorder):
+    with instrument.installed(recorder), _kept(run_tasks=run_tasks) as queued:
         application = get_internal_wsgi_application()
+        _connect()
         recorder.begin()
         answer: Any = application(request.environ, start_response)
         try:
@@ -139,22 +120,96 @@ def trace(method: str, path: str, *, body: bytes, headers: Mapping[str, str], ac
             took = recorder.elapsed()
         finally:
             answer.close()
-    return Trace(method, path, actor, answered[-1], size, took, recorder)
+        tree = recorder.take()
+        tasks = _run(queued, recorder)
+    status, request_id = answered[-1]
+    return Trace(method, path, actor, status, size, took, tree, tasks, frames_of([*tree, *tasks]), request_id)
 
 
-def _drawn(nodes: list[Node], prefix: str) -> Iterator[tuple[str, Node]]:
-    """Yield each node with the lines of the tree before it; what is inside of a middleware stands below it."""
-    for index, node in enumerate(nodes):
-        if node.kind == "middleware":
-            yield prefix, node
-            yield from _drawn(node.children, prefix)
-            continue
-        last = index == len(nodes) - 1
-        yield f"{prefix}{'└─ ' if last else '├─ '}", node
-        yield from _drawn(node.children, f"{prefix}{'   ' if last else '│  '}")
+def trace_task(name: str, payload: Mapping[str, Any]) -> Trace:
+    """Run a task as a worker would, and record its way; a job is recorded in the outbox first.
+
+    Args:
+        name: One of `messages.task_names()`.
+        payload: Its keyword arguments.
+
+    Raises:
+        PayloadError: If the outbox does not take them.
+    """
+    recorder = Recorder()
+    with instrument.installed(recorder), messages.kept() as queued:
+        if name in jobs.names():
+            _record(name, payload)
+        else:
+            queued.append(Message("traced", name, [], payload))
+            _connect()
+        recorder.begin()
+        tasks = _run(queued, recorder)
+        took = tasks[0].took if tasks else 0.0
+    failed = any(node.error for root in tasks for _, node in root.walk() if node.kind in _WORK)
+    return Trace(TASK, name, "", "failed" if failed else "done", 0, took, [], tasks, frames_of(tasks))
 
 
-def _group(kind: str) -> str:
-    if kind in {"middleware", "view", "service", "selector", "sql", "redis", "serializer", "error"}:
-        return kind
-    return "commit" if kind in {"transaction", "queued", "on commit", "leaves"} else "hook"
+def trace_socket(
+    path: str, *, texts: list[str], headers: Mapping[str, str], actor: str, run_tasks: bool = True
+) -> Trace:
+    """Open a socket to the project's own ASGI application, send it frames, close it, and record its way.
+
+    Args:
+        path: With its query string.
+        texts: The frames, which are sent one after the other, each when the one before is dealt with.
+        headers: Those of the handshake.
+        actor: Whoever it is opened as, for the reader.
+        run_tasks: As for a request.
+    """
+    recorder = Recorder()
+    with instrument.installed(recorder), _kept(run_tasks=run_tasks) as queued:
+        _connect()
+        outcome = sockets.talk(path, texts=texts, headers=headers, recorder=recorder)
+        roots = recorder.take()
+        tasks = _run(queued, recorder)
+    tree, frames = roots[: outcome.opening], roots[outcome.opening :]
+    # What a frame told other sockets is a part of that frame; what a task told them is a frame of its own.
+    return Trace(
+        SOCKET, path, actor, outcome.status, outcome.size, outcome.took, tree, tasks, [*frames, *frames_of(tasks)]
+    )
+
+
+def _connect() -> None:
+    """Open the first connection to the database before the clock runs: a server that serves has done so long ago."""
+    # Away is what the trace is to show, then.
+    with suppress(DatabaseError, PoolTimeout):
+        connection.ensure_connection()
+
+
+def _kept(*, run_tasks: bool) -> AbstractContextManager[list[Message]]:
+    return messages.kept() if run_tasks else nullcontext([])
+
+
+def _record(name: str, payload: Mapping[str, Any]) -> None:
+    try:
+        with transaction.atomic():
+            outbox.enqueue(name, payload)
+    except (TypeError, ValueError, DataError) as error:
+        raise PayloadError(str(error).partition("\n")[0]) from error
+
+
+def frames_of(roots: list[Node]) -> list[Node]:
+    """Return what left for sockets through the channel layer."""
+    return [node for root in roots for _, node in root.walk() if node.kind == Layer.CHANNEL]
+
+
+def _run(queued: list[Message], recorder: Recorder) -> list[Node]:
+    """Run what was queued, and return a tree for each."""
+    tasks = []
+    for message in messages.run_all(queued):
+        roots = recorder.take()
+        for root in roots:
+            if message.name in jobs.names() and not _holds_job(root):
+                root.detail = "there was nothing left to do: a worker had it first"
+        tasks += roots
+    return tasks
+
+
+def _holds_job(root: Node) -> bool:
+    return any(node.kind == Layer.JOB for _, node in root.walk())

@@ -77,7 +77,7 @@ class Notes(Observer):
         self.steps: list[str] = []
         self.statements: list[str] = []
 
-    def command(self, name: str, keys: str, result: Any, started: float) -> None:
+    def command(self, name: str, keys: str, result: Any, started: float, error: BaseException | None) -> None:
         self.commands.append((name, keys))
 
     def transaction(self, step: str) -> None:

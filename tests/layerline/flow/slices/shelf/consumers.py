@@ -2,6 +2,7 @@ from typing import Any
 
 from channels.consumer import SyncConsumer
 from channels.db import database_sync_to_async
+from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth.models import Group
 
@@ -23,6 +24,30 @@ class ShelfConsumer(AsyncJsonWebsocketConsumer):
                 await self.send_json(counts)
                 return
         await self.send_json("done")
+
+
+class OrderConsumer(AsyncJsonWebsocketConsumer):
+    """Takes orders, and tells everybody of changes."""
+
+    groups = ["shelf"]
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        match content["type"]:
+            case "order":
+                await database_sync_to_async(ShelfService.order_and_tell)(name="ordered by a socket")
+                await self.send_json({"type": "ack", "secret": "not to be shown"})
+            case "fail":
+                await database_sync_to_async(ShelfService.fail)()
+            case "leave":
+                await self.close(code=4403)
+
+    async def shelf_changed(self, event: Any) -> None:
+        await self.send_json(event)
+
+
+class RefusingConsumer(AsyncJsonWebsocketConsumer):
+    async def connect(self) -> None:
+        raise DenyConnection
 
 
 class SyncShelfConsumer(SyncConsumer):

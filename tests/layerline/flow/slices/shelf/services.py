@@ -2,15 +2,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from contextlib import suppress
+from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from celery import current_app
-from channels.layers import InMemoryChannelLayer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.contrib.auth.models import Group
 from django.core.mail import send_mail
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from infrastructure.queue import outbox
 from tests.layerline.flow.slices.shelf.selectors import ShelfSelector
 
 
@@ -66,6 +68,27 @@ class ShelfService:
     def tell_sockets_inside() -> None:
         with transaction.atomic():
             async_to_sync(InMemoryChannelLayer().group_send)("shelf", {"type": "shelf.changed"})
+
+    @staticmethod
+    @transaction.atomic
+    def order(*, name: str, order_key: str | None = None) -> UUID:
+        return outbox.enqueue("shelf.add_by_name", {"name": name}, order_key=order_key)
+
+    @staticmethod
+    @transaction.atomic
+    def order_and_tell(*, name: str) -> None:
+        ShelfService.order(name=name)
+        transaction.on_commit(ShelfService.tell_sockets)
+
+    @staticmethod
+    def fail() -> None:
+        raise LookupError("not to be shown")
+
+    @staticmethod
+    def tell_sockets() -> None:
+        layer = get_channel_layer()
+        assert layer is not None
+        async_to_sync(layer.group_send)("shelf", {"type": "shelf.changed", "name": "not to be shown"})
 
     @staticmethod
     def call_inside(*, address: str) -> None:

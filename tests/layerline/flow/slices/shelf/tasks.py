@@ -36,3 +36,24 @@ def mail(_row_id: UUID) -> None:
 @job(name="shelf.mail_inside_its_own_transaction")
 def mail_inside_its_own_transaction(_row_id: UUID) -> None:
     ShelfService.mail_inside()
+
+
+@job(name="shelf.add_by_name")
+def add_by_name(_row_id: UUID, name: str) -> None:
+    ShelfService.add(name=name)
+    send_mail("Hello", "Hello", None, ["ada@example.com"])
+
+
+@job(name="shelf.tell_sockets")
+def tell_sockets(_row_id: UUID) -> None:
+    ShelfService.tell_sockets()
+
+
+@job(name="shelf.fail_as_a_job")
+def fail_as_a_job(_row_id: UUID) -> None:
+    ShelfService.fail()
+
+
+@shared_task(name="shelf.fail")
+def fail() -> None:
+    ShelfService.fail()

@@ -10,6 +10,7 @@ urlpatterns = [
             "AskingView",
             "PagedView",
             "AddingView",
+            "OrderView",
             "CountingView",
             "LazyView",
             "AtomicView",

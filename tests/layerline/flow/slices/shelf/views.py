@@ -48,6 +48,14 @@ class AddingView(OpenView):
         return Response(ShelfSerializer(ShelfService.add(name="added")).data)
 
 
+class OrderView(OpenView):
+    def post(self, request: Request) -> Response:
+        serializer = ShelfSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ShelfService.order_and_tell(name=serializer.validated_data["name"])
+        return Response(status=202)
+
+
 class CountingView(OpenView):
     def answer(self) -> Response:
         return Response(Group.objects.count())
