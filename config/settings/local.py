@@ -21,6 +21,10 @@ INSTALLED_APPS += ["layerline.devpages"]  # noqa: F405  # from base
 # Signs in for `manage.py trace --as`, without a password.
 LAYERLINE_SIGN_IN = "apps.users.management.sign_in.signed_in"
 
+# The last requests, for /dev/flows/: those that the programs of `make run` serve, which all carry its mark.
+FLOWS_DIR = PROJECT_ROOT / ".dev" / "flows"  # noqa: F405  # from base
+FLOWS_RECORDED = env.raw("LAYERLINE_RUN") is not None
+
 # Mail lands in a folder that /dev/mailbox/ shows, unless EMAIL_URL names a real server.
 EMAIL_BACKEND = "layerline.devpages.mailbox.MailboxBackend"
 MAILBOX_DIR = PROJECT_ROOT / ".dev" / "mail"  # noqa: F405  # from base

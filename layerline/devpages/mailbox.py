@@ -1,13 +1,9 @@
 """The local mailbox: a mail backend that stores every mail as a file, and what reads those files again."""
 
-import os
-import re
-import secrets
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -19,11 +15,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
+from layerline.devpages.folder import Folder, stored_at
+
 SUFFIX: Final = ".eml"
-# Nanoseconds since 1970, padded so that names sort by time, and a random part that keeps processes apart.
-MAIL_ID_PATTERN: Final = r"[0-9]{20}-[0-9a-f]{16}"
-_NANOSECONDS: Final = 1_000_000_000
-_is_mail_id: Final = re.compile(MAIL_ID_PATTERN).fullmatch
 
 
 class MailNotFoundError(Exception):
@@ -64,7 +58,7 @@ class MailboxBackend(BaseEmailBackend):
             if not message.recipients():
                 continue
             try:
-                _store(message.message().as_bytes())
+                _folder().store(message.message().as_bytes())
             except OSError:
                 if not self.fail_silently:
                     raise
@@ -76,7 +70,7 @@ class MailboxBackend(BaseEmailBackend):
 def latest(limit: int) -> list[Mail]:
     """Return the newest mails first, `limit` at most."""
     mails: list[Mail] = []
-    for mail_id in sorted(_ids(), reverse=True)[:limit]:
+    for mail_id in _folder().newest()[:limit]:
         with suppress(MailNotFoundError):
             mails.append(read(mail_id))
     return mails
@@ -84,25 +78,25 @@ def latest(limit: int) -> list[Mail]:
 
 def count() -> int:
     """Return how many mails are stored."""
-    return sum(1 for _ in _ids())
+    return sum(1 for _ in _folder().ids())
 
 
 def read(mail_id: str) -> Mail:
     """Return one mail; a file that cannot be opened becomes a mail that says so.
 
     Args:
-        mail_id: Has the form of MAIL_ID_PATTERN, so that it can name nothing outside of the folder.
+        mail_id: Has the form of ID_PATTERN, so that it can name nothing outside of the folder.
 
     Raises:
         MailNotFoundError: If there is no such file.
     """
-    stored_at = datetime.fromtimestamp(int(mail_id.partition("-")[0]) / _NANOSECONDS, tz=UTC)
+    stored = stored_at(mail_id)
     try:
-        raw = _path(mail_id).read_bytes()
+        raw = _folder().path_of(mail_id).read_bytes()
     except FileNotFoundError as error:
         raise MailNotFoundError(mail_id) from error
     except OSError as error:
-        return Mail(mail_id, stored_at, sender="", to="", subject=f"This file cannot be read: {error.strerror}")
+        return Mail(mail_id, stored, sender="", to="", subject=f"This file cannot be read: {error.strerror}")
     try:
         message = message_from_bytes(raw)
     except RecursionError:
@@ -110,7 +104,7 @@ def read(mail_id: str) -> Mail:
         message = Message()
     return Mail(
         id=mail_id,
-        stored_at=stored_at,
+        stored_at=stored,
         sender=_header(message, "From"),
         to=_header(message, "To"),
         subject=_header(message, "Subject"),
@@ -126,7 +120,7 @@ def delete(mail_id: str) -> None:
     Raises:
         OSError: If the file is there and cannot be removed.
     """
-    _path(mail_id).unlink(missing_ok=True)
+    _folder().delete(mail_id)
 
 
 def delete_all() -> None:
@@ -135,36 +129,11 @@ def delete_all() -> None:
     Raises:
         OSError: If a file is there and cannot be removed.
     """
-    for mail_id in list(_ids()):
-        delete(mail_id)
+    _folder().keep(0)
 
 
-def _store(raw: bytes) -> None:
-    """Write one file that nobody can see half-written: under another name first, then renamed."""
-    directory = _directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mail_id = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
-    unfinished = directory / f".{mail_id}.tmp"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-        unfinished.rename(_path(mail_id))
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-
-
-def _directory() -> Path:
-    return Path(settings.MAILBOX_DIR)  # type: ignore[misc]  # a setting of local use only
-
-
-def _path(mail_id: str) -> Path:
-    return _directory() / f"{mail_id}{SUFFIX}"
-
-
-def _ids() -> Iterator[str]:
-    return (path.stem for path in _directory().glob(f"*{SUFFIX}") if _is_mail_id(path.stem))
+def _folder() -> Folder:
+    return Folder(Path(settings.MAILBOX_DIR), SUFFIX)  # type: ignore[misc]  # a setting of local use only
 
 
 def _header(message: Message, name: str) -> str:

@@ -1,13 +1,13 @@
 from django.urls import path, register_converter
 
 from layerline.devpages import views
-from layerline.devpages.mailbox import MAIL_ID_PATTERN
+from layerline.devpages.folder import ID_PATTERN
 
 
-class MailIdConverter:
-    """Lets through what can be the name of a stored mail: no dot, no slash, no other folder."""
+class FileIdConverter:
+    """Lets through what can be the name of a stored file: no dot, no slash, no other folder."""
 
-    regex = MAIL_ID_PATTERN
+    regex = ID_PATTERN
 
     def to_python(self, value: str) -> str:
         return value
@@ -16,18 +16,21 @@ class MailIdConverter:
         return value
 
 
-register_converter(MailIdConverter, "mail_id")
+register_converter(FileIdConverter, "file_id")
 
 app_name = "devpages"
 
 urlpatterns = [
     path("", views.start, name="start"),
     path("dev/services/", views.services, name="services"),
+    path("dev/flows/", views.flow_list, name="flows"),
+    path("dev/flows/delete/", views.delete_all_flows, name="delete-flows"),
+    path("dev/flows/<file_id:flow_id>/", views.flow, name="flow"),
     path("dev/mailbox/", views.mails, name="mails"),
     path("dev/mailbox/delete/", views.delete_all_mails, name="delete-all"),
-    path("dev/mailbox/<mail_id:mail_id>/", views.mail, name="mail"),
-    path("dev/mailbox/<mail_id:mail_id>/text/", views.mail_text, name="mail-text"),
-    path("dev/mailbox/<mail_id:mail_id>/source/", views.mail_source, name="mail-source"),
-    path("dev/mailbox/<mail_id:mail_id>/html/", views.mail_html, name="mail-html"),
-    path("dev/mailbox/<mail_id:mail_id>/delete/", views.delete_mail, name="delete"),
+    path("dev/mailbox/<file_id:mail_id>/", views.mail, name="mail"),
+    path("dev/mailbox/<file_id:mail_id>/text/", views.mail_text, name="mail-text"),
+    path("dev/mailbox/<file_id:mail_id>/source/", views.mail_source, name="mail-source"),
+    path("dev/mailbox/<file_id:mail_id>/html/", views.mail_html, name="mail-html"),
+    path("dev/mailbox/<file_id:mail_id>/delete/", views.delete_mail, name="delete"),
 ]

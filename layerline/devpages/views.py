@@ -1,7 +1,8 @@
-"""The pages of local use: what runs here, and the mails that were not sent."""
+"""The pages of local use: what runs here, what it did last, and the mails that were not sent."""
 
 import platform
 import tomllib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from layerline.devpages import mailbox, probes
+from layerline.devpages import flows, mailbox, probes
+from layerline.flow.recorder import Node
+from layerline.flow.report import Section, timeline
+from layerline.flow.trace import frames_of
 
 PYPROJECT: Final = Path(__file__).resolve().parents[2] / "pyproject.toml"
 MAILS_SHOWN: Final = 200
@@ -101,6 +105,47 @@ def delete_all_mails(_request: HttpRequest) -> HttpResponse:
     """Remove every mail."""
     mailbox.delete_all()
     return redirect("devpages:mails")
+
+
+@never_cache
+@require_safe
+def flow_list(request: HttpRequest) -> HttpResponse:
+    """List the last requests, tasks or frames, or those that somebody looks for."""
+    kind, query = request.GET.get("kind", flows.REQUEST), request.GET.get("q", "").strip()
+    if kind not in flows.KINDS:
+        raise Http404("There is no such list.")
+    tabs = [
+        {"name": name, "label": f"{name.title()}s", "count": len(flows.latest(name, query))} for name in flows.KINDS
+    ]
+    context = {"flows": flows.latest(kind, query), "kind": kind, "query": query, "tabs": tabs, "kept": flows.KEPT}
+    return render(request, "devpages/flows.html", context)
+
+
+@never_cache
+@require_safe
+def flow(request: HttpRequest, flow_id: str) -> HttpResponse:
+    """Show one flow, and the tasks that its request brought about."""
+    try:
+        found, tree = flows.read(flow_id)
+    except flows.FlowNotFoundError as error:
+        raise Http404("This flow is gone.") from error
+    nodes = [Node.from_json(node) for node in tree]
+    sections = [Section(found.kind.title(), f"{found.method} {found.name}", nodes)]
+    related = flows.of_request(flows.TASK, found.request_id) if found.kind == flows.REQUEST else []
+    for task in related:
+        with suppress(flows.FlowNotFoundError):
+            sections.append(Section("Task", task.name, [Node.from_json(node) for node in flows.read(task.id)[1]]))
+    left = frames_of([node for section in sections for node in section.nodes])
+    sections += [Section("Frame", f"{frame.name} {frame.detail}", [frame]) for frame in left]
+    context = {"flow": found, "tasks": related, **timeline(sections)}
+    return render(request, "devpages/flow.html", context)
+
+
+@require_POST
+def delete_all_flows(_request: HttpRequest) -> HttpResponse:
+    """Remove every flow."""
+    flows.delete_all()
+    return redirect("devpages:flows")
 
 
 def _mail_or_404(mail_id: str) -> mailbox.Mail:

@@ -31,6 +31,7 @@ _PAGES: Final = (
     ("Home", "/"),
     ("API documentation", "/api/docs/"),
     ("Admin", "/admin/"),
+    ("Flows", "/dev/flows/"),
     ("Mailbox", "/dev/mailbox/"),
     ("Health", "/health/ready/"),
 )

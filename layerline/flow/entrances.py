@@ -243,8 +243,14 @@ def _watch_tree(base: type, methods: tuple[str, ...], label: Label, patches: Pat
             if method is not None:
                 patches.put(cls, name, entrance(_as_function(method), label))
 
+    # The base's own, or that of another set of methods of the same base.
+    before = vars(base).get("__init_subclass__")
+
     def watch_new(cls: Any, /, **kwargs: Any) -> None:
-        super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]  # bound where `cls` is a class
+        if before is None:
+            super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]  # bound where `cls` is a class
+        else:
+            before.__get__(None, cls)(**kwargs)
         watch(cls)
 
     for cls in [base, *_descendants(base)]:

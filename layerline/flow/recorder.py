@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, override
+from typing import TYPE_CHECKING, Any, Final, Self, override
 
 from layerline.flow import stack
 from layerline.flow.layers import Layer
@@ -58,6 +58,10 @@ class Node:
             "place": self.place,
             "children": [child.as_json() for child in self.children],
         }
+
+    @classmethod
+    def from_json(cls, node: dict[str, Any]) -> Self:
+        return cls(**{**node, "children": [cls.from_json(child) for child in node["children"]]})
 
 
 class Recorder(Narrator):

@@ -127,7 +127,7 @@ class Section:
 
     @property
     def ticks(self) -> list[float]:
-        return [self.took * part / 4 for part in range(5)]
+        return [self.took * part / 4 for part in range(4)]
 
     def share(self, milliseconds: float) -> float:
         """Return a time as a part of the whole, from 0 to 1."""

@@ -8,9 +8,9 @@ import django
 import pytest
 from django.test import Client
 
-from layerline.devpages import mailbox
+from layerline.devpages import flows, mailbox
 from layerline.devpages.views import MAILS_SHOWN
-from tests.layerline.devpages.conftest import Send
+from tests.layerline.devpages.conftest import Send, keep, node
 from tests.layerline.devpages.test_mailbox import MAIL_ID
 
 SCRIPT = "<script>alert(1)</script>"
@@ -35,15 +35,18 @@ def test_the_start_page_tells_what_runs_and_where_to_go(pages: Client) -> None:
         "/api/schema/",
         "/api/problems/",
         "/admin/",
+        "/dev/flows/",
         "/dev/mailbox/",
         "/health/live/",
         "/health/ready/",
     } <= set(re.findall(r'href="([^"]+)"', page))
 
 
-@pytest.mark.parametrize("path", ["/", "/dev/mailbox/"])
+@pytest.mark.parametrize("path", ["/", "/dev/mailbox/", "/dev/flows/", "/dev/flows/ID/"])
 def test_a_page_needs_nothing_from_elsewhere_and_no_inline_script(pages: Client, send: Send, path: str) -> None:
     send()
+    keep()
+    path = path.replace("ID", flows.latest(flows.REQUEST)[0].id)
 
     page = page_of(pages, path)
 
@@ -263,10 +266,103 @@ def test_nothing_is_deleted_by_another_method_than_post(pages: Client, send: Sen
 def test_a_page_answers_to_reading_only(pages: Client, send: Send) -> None:
     mail = send(html="<p>Hello</p>")
 
-    for path in ("/", "/dev/services/", "/dev/mailbox/", *(f"/dev/mailbox/{mail.id}/{t}" for t in ("", "html/"))):
+    for path in (
+        "/",
+        "/dev/services/",
+        "/dev/flows/",
+        "/dev/mailbox/",
+        *(f"/dev/mailbox/{mail.id}/{t}" for t in ("", "html/")),
+    ):
         assert pages.post(path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/dev/services/", "/dev/mailbox/", f"/dev/mailbox/{MAIL_ID}/"])
+@pytest.mark.parametrize("path", ["/", "/dev/services/", "/dev/flows/", "/dev/mailbox/", f"/dev/mailbox/{MAIL_ID}/"])
 def test_the_pages_are_not_there_unless_the_app_is_installed(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+class TestFlows:
+    def test_that_are_none_say_so(self, pages: Client) -> None:
+        page = page_of(pages, "/dev/flows/")
+
+        assert "Nothing yet." in page
+        assert "Delete all" not in page
+
+    def test_are_listed_the_newest_first_and_lead_to_their_pages(self, pages: Client) -> None:
+        keep(name="/one/", status="200", sql=3, redis=2, user_id="u-1234567890")
+        keep(name="/two/?page=…", status="503", request_id="")
+
+        page = page_of(pages, "/dev/flows/")
+
+        two, one = flows.latest(flows.REQUEST)
+        assert re.findall(r'<a href="/dev/flows/([0-9a-f-]+)/">([^<]+)</a>', page) == [
+            (two.id, "GET /two/?page=…"),
+            (one.id, "GET /one/"),
+        ]
+        assert re.findall(r"<td(?: class=\"(bad)\")?>(\d+)</td>\s*<td>", page)[:1] == [("bad", "503")]
+        assert '<td title="u-1234567890">567890</td>' in page
+
+    @pytest.mark.parametrize(("query", "found"), [("one", 1), ("503", 1), ("5xx", 1), ("id-1", 1), ("nothing", 0)])
+    def test_are_found(self, pages: Client, query: str, found: int) -> None:
+        keep(name="/one/", request_id="id-1")
+        keep(name="/two/", status="503", request_id="id-2")
+
+        page = page_of(pages, f"/dev/flows/?q={query}")
+
+        assert page.count('<a href="/dev/flows/0') == found
+        assert ("Nothing here matches." in page) == (not found)
+
+    def test_of_each_kind_have_a_list(self, pages: Client) -> None:
+        keep()
+        keep(kind=flows.TASK, method="TASK", name="users.send_welcome_email", status="failed")
+
+        page = page_of(pages, "/dev/flows/?kind=task&q=users")
+
+        assert ">users.send_welcome_email</a>" in page
+        assert re.findall(r'\?kind=(\w+)&amp;q=users"( aria-current="page")?>\w+ <small>(\d+)<', page) == [
+            ("request", "", "0"),
+            ("task", ' aria-current="page"', "1"),
+            ("frame", "", "0"),
+        ]
+        assert pages.get("/dev/flows/?kind=users").status_code == 404
+
+    def test_have_a_page_with_the_tasks_and_frames_of_their_request(self, pages: Client) -> None:
+        keep(tree=[node("view", "OrderView.post", node("channel layer", "group_send shelf", detail="shelf.changed"))])
+        keep(
+            kind=flows.TASK,
+            name="shelf.add",
+            tree=[node("task", "shelf.add", node("sql", "INSERT", error="DataError"))],
+        )
+        keep(kind=flows.TASK, name="shelf.other", request_id="another")
+
+        page = page_of(pages, f"/dev/flows/{flows.latest(flows.REQUEST)[0].id}/")
+
+        assert re.findall(r"<h2[^>]*><small>(\w+)</small>([^<]+)</h2>", page) == [
+            ("Request", "GET /api/v1/auth/me/"),
+            ("Task", "shelf.add"),
+            ("Frame", "group_send shelf shelf.changed"),
+        ]
+        [anchor] = re.findall(r'<a href="#(n\d+)">✗ DataError</a>', page)
+        assert re.search(rf'<div class="row sql d1 failed" id="{anchor}"', page)
+
+    def test_show_nothing_of_a_stranger_as_anything_but_text(self, pages: Client) -> None:
+        keep(name=f"/{SCRIPT}/", request_id=IMAGE, tree=[node("view", IMAGE, detail=SCRIPT)])
+
+        for path in (f"/dev/flows/{flows.latest(flows.REQUEST)[0].id}/", "/dev/flows/", f"/dev/flows/?q={SCRIPT}"):
+            page = page_of(pages, path)
+            assert "<script>" not in page
+            assert "<img" not in page
+
+    def test_that_are_gone_are_not_found(self, pages: Client) -> None:
+        for flow_id in (MAIL_ID, "../../secret", "secret", f"{MAIL_ID}.json"):
+            assert pages.get(f"/dev/flows/{flow_id}/").status_code == 404
+
+    def test_are_deleted_by_the_form_of_their_page(self, pages: Client) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        keep()
+
+        [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page_of(strict, "/dev/flows/"))
+        assert strict.post("/dev/flows/delete/").status_code == 403
+        assert len(flows.latest(flows.REQUEST)) == 1
+        assert strict.post("/dev/flows/delete/", {"csrfmiddlewaretoken": token}).status_code == 302
+        assert flows.latest(flows.REQUEST) == []
