@@ -31,6 +31,7 @@ from layerline.flow.stack import Frame, Observer, entrance, observers
 
 _patches: Final = Patches()
 _asked_for: Final[dict[str, ModuleType]] = {}
+_middleware: Final[set[type]] = set()
 
 
 @contextmanager
@@ -84,6 +85,7 @@ def _put_in_place(house: House) -> None:
 
 def _take_away() -> None:
     _patches.undo()
+    _middleware.clear()
     wires.watch_no_longer()
     connection_created.disconnect(_watch_connection)
     # Those of other threads keep theirs, which does nothing while nobody watches.
@@ -108,14 +110,8 @@ def _namespaces(house: House) -> Iterator[ModuleType]:
 
 
 def _patch_django(house: House) -> None:
-    middleware = entrances.middleware_label(house)
-    seen: set[type] = set()
-    for path in settings.MIDDLEWARE:
-        for cls in getattr(import_string(path), "__mro__", ())[:-1]:
-            if "__call__" in vars(cls) and cls not in seen:
-                seen.add(cls)
-                _patches.put(cls, "__call__", entrance(vars(cls)["__call__"], middleware))
-
+    _watch_middleware(house)
+    _patches.put(BaseHandler, "load_middleware", _load_middleware(BaseHandler.load_middleware, house))
     _patches.put(APIView, "handle_exception", _handle_exception(APIView.handle_exception))
     make_view = BaseHandler.make_view_atomic
 
@@ -134,6 +130,26 @@ def _patch_django(house: House) -> None:
     _patches.put(Atomic, "__enter__", _atomic_enter(Atomic.__enter__))
     _patches.put(Atomic, "__exit__", _atomic_exit(Atomic.__exit__))
     _patches.put(BaseDatabaseWrapper, "on_commit", _on_commit(BaseDatabaseWrapper.on_commit))
+
+
+def _watch_middleware(house: House) -> None:
+    """Watch the classes of the setting, those alone that are not watched yet."""
+    label = entrances.middleware_label(house)
+    for path in settings.MIDDLEWARE:
+        for cls in getattr(import_string(path), "__mro__", ())[:-1]:
+            if "__call__" in vars(cls) and cls not in _middleware:
+                _middleware.add(cls)
+                _patches.put(cls, "__call__", entrance(vars(cls)["__call__"], label))
+
+
+def _load_middleware(original: Callable[..., Any], house: House) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def load_middleware(handler: BaseHandler, *args: Any, **kwargs: Any) -> None:
+        # The setting may be another one than when the instrument was put in place.
+        _watch_middleware(house)
+        original(handler, *args, **kwargs)
+
+    return load_middleware
 
 
 def _get_response(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from django.core.handlers.base import BaseHandler
 from django.db import connection, transaction
 from django.db.transaction import Atomic
 from redis import Redis
+from redis.exceptions import ResponseError
 from rest_framework.permissions import BasePermission
 from rest_framework.views import APIView
 
@@ -124,3 +125,30 @@ def test_transactions_are_seen_with_their_ends() -> None:
             _add_in_vain()
 
     assert notes.steps == ["BEGIN", "COMMIT", "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK"]
+
+
+def test_a_class_that_is_made_later_is_watched_by_every_hook_of_its_base() -> None:
+    with instrument.installed(Nobody()):
+
+        class Late(APIView):
+            def dispatch(self, *args: Any, **kwargs: Any) -> Any:
+                return super().dispatch(*args, **kwargs)
+
+            def check_throttles(self, request: Any) -> None:
+                return super().check_throttles(request)
+
+        assert hasattr(Late.dispatch, "__wrapped__")
+        assert hasattr(Late.check_throttles, "__wrapped__")
+
+
+def test_a_redis_command_that_fails_is_seen_with_its_error() -> None:
+    errors: list[BaseException | None] = []
+
+    class Errors(Observer):
+        def command(self, name: str, keys: str, result: Any, started: float, error: BaseException | None) -> None:
+            errors.append(error)
+
+    with instrument.installed(Errors()), pytest.raises(ResponseError):
+        redis.client().execute_command("NOSUCHCOMMAND")
+
+    assert [type(error) for error in errors] == [ResponseError]

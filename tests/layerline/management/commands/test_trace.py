@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from apps.users.models import Session, User
 from apps.users.tests.factories import UserFactory
+from infrastructure.queue.models import OutboxRow, OutboxState
 from layerline.flow import stack
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,6 +58,7 @@ def test_a_request_is_shown_from_the_wire_to_the_row_and_back(ada: User) -> None
         "SessionSelector.account_of",
         "sql",
         "IsAuthenticated",
+        "BurstUserThrottle, SustainedUserThrottle",
         "UserSerializer",
         "JSONRenderer",
     ]
@@ -128,13 +131,134 @@ def test_the_page_needs_nothing_else_and_shows_an_odd_path_as_text(tmp_path: Pat
     assert "unknown_path" in html
 
 
-def test_an_account_that_is_unknown_a_body_that_is_no_json_and_a_path_without_slash_are_refused() -> None:
-    with pytest.raises(CommandError, match=r"no account nobody@example\.com"):
-        trace("GET", "/api/v1/auth/me/", "--as", "nobody@example.com")
-    with pytest.raises(CommandError, match="not JSON"):
-        trace("POST", "/api/v1/auth/login/", "--data", "{")
-    with pytest.raises(CommandError, match="slash"):
-        trace("GET", "api/v1/auth/me/")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["FETCH", "/api/v1/auth/me/"], r"FETCH is none of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, WS, TASK"),
+        (["GET", "api/v1/auth/me/"], "begins with one slash"),
+        (["GET", "//evil.example/api/"], "begins with one slash"),
+        (["GET", "/api/ v1/"], "no white space"),
+        (["GET", "/api/\nv1/"], "no white space"),
+        (["GET", "/api/\udcff/"], "no white space"),
+        (["GET", "/api/#top"], "no #"),
+        (["WS", "ws/chat/"], "begins with one slash"),
+        (["POST", "/api/v1/auth/login/", "--data", "{"], "--data is not JSON: Expecting"),
+        (["POST", "/api/v1/auth/login/", "--data", '{"a": NaN}'], "--data is not JSON: it holds NaN"),
+        (["POST", "/api/v1/auth/login/", "--data", "[" * 100_000], "--data is not JSON"),
+        (["POST", "/api/v1/auth/login/", "--data", '"\udcff"'], "--data is not JSON"),
+        (["POST", "/api/v1/auth/login/", "--data", "{}", "--data", "{}"], "Only WS takes --data more than once"),
+        (
+            ["GET", "/api/v1/auth/me/", "--as", "nobody@example.com"],
+            r"There is no account nobody@example\.com that can",
+        ),
+        (
+            ["GET", "/api/v1/auth/me/", "--as", "closed@example.com"],
+            r"There is no account closed@example\.com that can",
+        ),
+        (["GET", "/api/v1/auth/me/", "--as", "ada\x00@example.com"], "--as is no e-mail address"),
+        (["TASK", "users.send_welcome_mail"], r"no task users\.send_welcome_mail\. There is users\.send_welcome_email"),
+        (["TASK", "users.clean_expired_tokens", "--as", "ada@example.com"], "A task runs as nobody"),
+        (["TASK", "users.send_welcome_email"], "does not take this: missing a required argument: 'user_id'"),
+        (["TASK", "users.send_welcome_email", "--data", "[1]"], "is a JSON object"),
+        (["TASK", "users.clean_expired_tokens", "--data", '{"a": 1}'], "does not take this: .* 'a'"),
+        (["TASK", "users.send_welcome_email", "--data", '{"user_id": "\\u0000"}'], "--data cannot be stored"),
+        (["TASK", "users.send_welcome_email", "--data", '{"user_id": 1e999}'], "--data cannot be stored"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_and_nothing_is_written(
+    arguments: list[str], message: str, ada: User, tmp_path: Path
+) -> None:
+    UserFactory.create(email="closed@example.com", is_active=False)
+    page = tmp_path / "trace.html"
+
+    with pytest.raises(CommandError, match=message):
+        trace(*arguments, "--html", str(page))
+
+    assert not page.exists()
+    assert not Session.objects.exists()
+    assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["missing/trace.html", ".", "file/trace.html"])
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_sent(name: str, ada: User, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("as it was")
+
+    with pytest.raises(CommandError, match=r"cannot be written: (No such file|Is a directory|Not a directory)"):
+        trace("GET", "/api/v1/auth/me/", "--as", ada.email, "--html", str(tmp_path / name))
+
+    assert not Session.objects.exists()
+    assert (tmp_path / "file").read_text() == "as it was"
+
+
+def test_a_page_that_was_there_is_replaced_only_by_a_trace(tmp_path: Path) -> None:
+    page = tmp_path / "trace.html"
+    page.write_text("as it was")
+
+    with pytest.raises(CommandError):
+        trace("GET", "/api/v1/auth/me/", "--as", "nobody@example.com", "--html", str(page))
+    assert page.read_text() == "as it was"
+
+    trace("GET", "/health/live/", "--html", str(page))
+    assert "GET /health/live/" in page.read_text()
+
+
+def test_the_welcome_mail_is_sent_by_the_task_that_runs_after_the_answer(tmp_path: Path) -> None:
+    page = tmp_path / "trace.html"
+    body = json.dumps({"email": "ada@example.com", "name": "Ada", "password": "mellon and then some"})
+
+    text = trace("POST", "/api/v1/auth/register/", "--data", body, "--html", str(page))
+
+    assert "leaves the message of task users.send_welcome_email" in text
+    [heading] = [line for line in text.splitlines() if line.startswith("Task ")]
+    assert re.fullmatch(r"Task users\.send_welcome_email: [\d.]+ ms \(SQL \d+ in [\d.]+ ms, Redis \d+ in .*\)", heading)
+    assert re.findall(r"<h2[^>]*><small>(\w+)</small>([^<]+)</h2>", page.read_text()) == [
+        ("Request", "POST /api/v1/auth/register/"),
+        ("Task", "users.send_welcome_email"),
+    ]
+    assert [message.to for message in mail.outbox] == [["ada@example.com"]]
+    assert OutboxRow.objects.get().state == OutboxState.DONE
+
+
+def test_tasks_are_left_to_the_worker_if_asked_to() -> None:
+    body = json.dumps({"email": "ada@example.com", "name": "Ada", "password": "mellon and then some"})
+
+    machine = json.loads(trace("POST", "/api/v1/auth/register/", "--data", body, "--no-tasks", "--json"))
+
+    assert machine["tasks"] == []
+    assert mail.outbox == []
+    assert OutboxRow.objects.get().state == OutboxState.PUBLISHED
+
+
+def test_a_task_is_traced_by_its_name(ada: User) -> None:
+    machine = json.loads(
+        trace("TASK", "users.send_welcome_email", "--data", json.dumps({"user_id": str(ada.pk)}), "--json")
+    )
+
+    assert (machine["method"], machine["path"], machine["status"]) == ("TASK", "users.send_welcome_email", "done")
+    assert [(task["kind"], task["name"]) for task in machine["tasks"]] == [("task", "users.send_welcome_email")]
+    assert [message.to for message in mail.outbox] == [[ada.email]]
+
+
+def test_a_socket_is_traced_by_its_path(ada: User) -> None:
+    machine = json.loads(trace("WS", "/ws/nowhere/", "--as", ada.email, "--data", '{"type": "hello"}', "--json"))
+
+    assert (machine["method"], machine["status"]) == ("WS", 4404)
+    assert flat(machine["tree"]) == [
+        ("consumer", "UnknownSocketConsumer.websocket_connect", ""),
+        ("sent", "websocket.accept", ""),
+        ("sent", "websocket.close", "4404"),
+    ]
+    [session] = Session.objects.all()
+    assert session.ended_at is not None
+
+
+def test_its_help_tells_how_tasks_run_and_how_a_socket_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("trace", "--help")
+
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert "trace WS /ws/chat/lobby/ --as ada@example.com --data" in help_text
+    assert "no running worker runs it a second time. With --no-tasks it goes to the broker" in help_text
 
 
 def test_it_runs_in_local_use_only(ada: User, settings: Settings) -> None:

@@ -1,11 +1,13 @@
 """DRF's hooks that run SQL, each of which one rule forbids or allows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import JSONParser
@@ -54,6 +56,38 @@ class AskingAuthentication(BaseAuthentication):
 class CountingRenderer(JSONRenderer):
     def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
         return super().render([group.name for group in data["lazy"]], *args, **kwargs)
+
+
+class RefusingAuthentication(BaseAuthentication):
+    def authenticate(self, request: Request) -> None:
+        raise AuthenticationFailed("not to be shown")
+
+
+class RefusingThrottle(BaseThrottle):
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return False
+
+
+class RefusingPermission(BasePermission):
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return False
+
+
+class FailingRenderer(JSONRenderer):
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        if data is None:
+            return super().render(data, *args, **kwargs)
+        raise LookupError("not to be shown")
+
+
+class FailingMiddleware:
+    """Fails on the way in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        raise LookupError("not to be shown")
 
 
 class ExistingFilter(BaseFilterBackend):

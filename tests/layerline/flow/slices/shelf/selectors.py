@@ -3,13 +3,21 @@ from collections.abc import AsyncIterator, Iterator
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 
 
 class ShelfSelector:
     @staticmethod
     def names() -> list[str]:
         return list(Group.objects.values_list("name", flat=True))
+
+    @staticmethod
+    def fail() -> None:
+        raise LookupError("not to be shown")
+
+    @staticmethod
+    def divide() -> list[int]:
+        return list(Group.objects.annotate(half=Value(1) / Value(0)).values_list("half", flat=True))
 
     @staticmethod
     def rows() -> QuerySet[Group]:

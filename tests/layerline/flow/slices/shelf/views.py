@@ -56,6 +56,42 @@ class OrderView(OpenView):
         return Response(status=202)
 
 
+class FailingAuthenticationView(OpenView):
+    authentication_classes = [hooks.RefusingAuthentication]
+
+
+class FailingThrottleView(OpenView):
+    throttle_classes = [hooks.RefusingThrottle]
+
+
+class FailingPermissionView(OpenView):
+    permission_classes = [hooks.RefusingPermission]
+
+
+class FailingRendererView(OpenView):
+    renderer_classes = [hooks.FailingRenderer]
+
+
+class FailingView(OpenView):
+    def answer(self) -> Response:
+        raise LookupError("not to be shown")
+
+
+class FailingServiceView(OpenView):
+    def answer(self) -> Response:
+        return Response(ShelfService.fail())
+
+
+class FailingSelectorView(OpenView):
+    def answer(self) -> Response:
+        return Response(ShelfSelector.fail())
+
+
+class FailingStatementView(OpenView):
+    def answer(self) -> Response:
+        return Response(ShelfSelector.divide())
+
+
 class CountingView(OpenView):
     def answer(self) -> Response:
         return Response(Group.objects.count())
