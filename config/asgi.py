@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 
+from config import telemetry
 from config.requests import TolerantASGIRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -24,3 +25,4 @@ application = ProtocolTypeRouter(
         "websocket": UnknownSocketConsumer.as_asgi(),
     }
 )
+telemetry.start()

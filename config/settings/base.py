@@ -264,6 +264,13 @@ SPECTACULAR_SETTINGS = {
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Layerline <no-reply@localhost>")
 EMAIL_TIMEOUT = 10
 
+# --- Traces ------------------------------------------------------------------------------------------------------
+
+OTEL_EXPORTER_OTLP_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https"), "")
+OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "layerline")
+# Seconds for one batch, all tries together. A process that ends waits so long for a collector that is away.
+OTEL_EXPORTER_OTLP_TIMEOUT = env.number("OTEL_EXPORTER_OTLP_TIMEOUT", 2, minimum=1, maximum=60)
+
 # --- Logs --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")

@@ -26,7 +26,7 @@ from layerline.flow.layers import Layer
 from layerline.flow.recorder import Node, Recorder
 from layerline.flow.stack import Frame, Observer
 from layerline.flow.trace import frames_of, totals
-from layerline.flow.words import REDIS, SQL
+from layerline.flow.words import REDIS, SQL, verb
 
 # A request of more is kept up to here, so that its file stays below a megabyte.
 MOST_NODES: Final = 2_000
@@ -108,7 +108,7 @@ class Recording(Observer):
             self._keep(
                 opened,
                 kind=flows.REQUEST,
-                method=request.method or "",
+                method=verb(request),
                 name=_address(request),
                 status=str(response.status_code) if response else "failed",
                 request_id=response.headers.get("X-Request-ID", "") if response else "",

@@ -20,6 +20,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management.base import BaseCommand
 from django.template.response import SimpleTemplateResponse
+from django.views import View
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.filters import BaseFilterBackend
@@ -47,6 +48,9 @@ def _class_of(args: tuple[Any, ...]) -> str:
 def _action_of(args: tuple[Any, ...]) -> str:
     view, request = args[0], args[1]
     method = (request.method or "").lower()
+    if method not in View.http_method_names:
+        # Whatever a stranger made up.
+        method = "http_method_not_allowed"
     return f"{type(view).__name__}.{getattr(view, 'action_map', {}).get(method, method)}"
 
 

@@ -6,7 +6,7 @@ It lives in a context variable, and so goes with the code through `database_sync
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -95,6 +95,10 @@ class Observer:
     def sent(self, name: str, detail: str) -> None:
         """See a frame leave for the client of a socket, without what it holds."""
 
+    def carried(self) -> Mapping[str, str]:
+        """Return headers for an HTTP request or a message that is about to leave."""
+        return {}
+
     def asked(self, request: HttpRequest) -> None:
         """See a request come in, before any middleware does."""
 
@@ -144,6 +148,10 @@ def own_transactions() -> Iterator[None]:
 def side_effect(what: str) -> None:
     for observer in observers:
         observer.side_effect(what, in_transaction=in_transaction())
+
+
+def carried() -> dict[str, str]:
+    return {name: value for observer in observers for name, value in observer.carried().items()}
 
 
 def entrance(function: Callable[..., Any], label: Label) -> Callable[..., Any]:

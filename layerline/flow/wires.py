@@ -112,33 +112,41 @@ def _keys_of(name: str, args: tuple[Any, ...]) -> str:
 
 def _patch_http(patches: Patches) -> None:
     """See requests leave by urllib, requests or boto3, all of which end in http.client, and by httpx."""
-
-    def effect(args: tuple[Any, ...]) -> str:
-        return f"an HTTP request to {args[0].host}"
-
-    patches.put(HTTPConnection, "putrequest", _announced(HTTPConnection.putrequest, effect))
+    patches.put(HTTPConnection, "putrequest", _putrequest(HTTPConnection.putrequest))
     if (httpx := sys.modules.get("httpx")) is not None:
-        for transport in ("HTTPTransport", "AsyncHTTPTransport"):
-            method = "handle_request" if transport == "HTTPTransport" else "handle_async_request"
+        for transport, method in (("HTTPTransport", "handle_request"), ("AsyncHTTPTransport", "handle_async_request")):
             owner = getattr(httpx, transport)
-            patches.put(
-                owner,
-                method,
-                _announced(getattr(owner, method), lambda args: f"an HTTP request to {args[1].url.host}"),
-            )
+            patches.put(owner, method, _handle_request(getattr(owner, method)))
 
 
-def _announced(original: Callable[..., Any], effect: Callable[[tuple[Any, ...]], str]) -> Callable[..., Any]:
+def _putrequest(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def announce(*args: Any, **kwargs: Any) -> Any:
-        stack.side_effect(effect(args))
-        return original(*args, **kwargs)
+    def putrequest(connection: HTTPConnection, *args: Any, **kwargs: Any) -> Any:
+        stack.side_effect(f"an HTTP request to {connection.host}")
+        result = original(connection, *args, **kwargs)
+        for name, value in stack.carried().items():
+            connection.putheader(name, value)
+        return result
 
-    return announce
+    return putrequest
 
 
-def _see_publish(sender: str, **_: Any) -> None:
+def _handle_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of httpx, asynchronous or not, that is called with a request."""
+
+    @functools.wraps(original)
+    def handle(transport: Any, request: Any) -> Any:
+        stack.side_effect(f"an HTTP request to {request.url.host}")
+        request.headers.update(stack.carried())
+        return original(transport, request)
+
+    return handle
+
+
+def _see_publish(sender: str, headers: Any = None, **_: Any) -> None:
     stack.side_effect(f"the message of task {sender}")
+    if isinstance(headers, dict):
+        headers.update(stack.carried())
 
 
 def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, override
 
 from channels.exceptions import StopConsumer
+from django.http import HttpRequest
 from redis.exceptions import NoScriptError
 
 from layerline.flow.stack import Observer
@@ -19,6 +20,7 @@ SIDE_EFFECT: Final = "leaves"
 SENT: Final = "sent"
 ERROR: Final = "error"
 
+_VERBS: Final[set[str | None]] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _SHOWN_KEY: Final = 80
 _READS: Final = {"GET", "MGET", "HGET", "HMGET", "GETEX"}
 _SCRIPTS: Final = {"EVAL", "EVALSHA"}
@@ -75,6 +77,11 @@ class Narrator(Observer):
     @override
     def handled(self, error: BaseException) -> None:
         self.tell(ERROR, title(error), detail=place(error))
+
+
+def verb(request: HttpRequest) -> str:
+    """Return the verb of a request if it is one: a stranger may have made up any."""
+    return str(request.method) if request.method in _VERBS else "_OTHER"
 
 
 def is_failure(error: BaseException | None) -> bool:

@@ -150,14 +150,15 @@ def test_nothing_that_was_sent_or_stored_is_kept(recording: Recording, settings:
     client.post("/api/v1/auth/refresh/", {"refresh": pair["refresh"]})
     client.post("/api/v1/auth/login/", {"email": email, "password": "wrong canary"})
     client.post("/api/v1/auth/login/", data='{"email": "canary', content_type="application/json")
+    client.generic("CANARY", "/api/v1/auth/me/")
     [row] = OutboxRow.objects.all()
     send_welcome_email.apply(args=(str(row.pk),))
 
-    assert len(recorded(recording)) == 6
+    assert len(recorded(recording)) == 7
     assert len(recorded(recording, flows.TASK)) == 1
     written = "".join(file.read_text() for file in flows_dir.rglob("*.json"))
     for canary in (password, phone, phone[1:], email, "canary", name, pair["access"], pair["refresh"], "eyJ", "argon2"):
-        assert canary not in written
+        assert canary.lower() not in written.lower()
 
 
 def test_the_pages_that_show_flows_are_not_kept(recording: Recording) -> None:

@@ -21,12 +21,6 @@ pytestmark = [
 _HERE = "tests/layerline/flow/slices/shelf"
 
 
-@pytest.fixture(autouse=True)
-def _shown(settings: Settings) -> None:
-    settings.ASGI_APPLICATION = "tests.layerline.flow.slices.shelf.asgi.application"
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-
-
 def send(method: str, path: str, body: bytes = b"") -> Trace:
     return trace(method, path, body=body, headers={}, actor="")
 

@@ -7,7 +7,6 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
 from django.db import transaction
-from pytest_django import Settings
 
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
@@ -21,12 +20,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.urls("tests.layerline.flow.slices.shelf.urls"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _sockets(settings: Settings) -> None:
-    settings.ASGI_APPLICATION = "tests.layerline.flow.slices.shelf.asgi.application"
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 
 def order(*, run_tasks: bool = True) -> Trace:

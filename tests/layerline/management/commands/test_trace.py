@@ -165,6 +165,7 @@ def test_the_page_needs_nothing_else_and_shows_an_odd_path_as_text(tmp_path: Pat
         (["TASK", "users.send_welcome_email", "--data", '{"user_id": 1e999}'], "--data cannot be stored"),
     ],
 )
+@pytest.mark.django_db(transaction=False)
 def test_what_cannot_be_sent_is_refused_and_nothing_is_written(
     arguments: list[str], message: str, ada: User, tmp_path: Path
 ) -> None:
