@@ -145,13 +145,21 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 # No result backend: a dead one would block every publish, and the outbox row holds the result.
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 50
 CELERY_TASK_SOFT_TIME_LIMIT = 45
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "infrastructure.queue.beat:LeasedScheduler"
+# A worker takes from all of them, or from those that `-Q` names. The first pattern that fits a task's name decides.
+CELERY_TASK_QUEUES = {"celery": {}, "mail": {}, "maintenance": {}, "realtime": {}}
+CELERY_TASK_ROUTES = {
+    "*.send_*": {"queue": "mail"},
+    "*.clean_*": {"queue": "maintenance"},
+    "queue.*": {"queue": "maintenance"},
+}
 CELERY_TIMEZONE = "UTC"
 
 # --- Accounts ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import re
 from datetime import datetime, timedelta
 from secrets import SystemRandom
 from typing import Final, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models.functions import Now
@@ -17,6 +18,10 @@ LONGEST_DELAY: Final = timedelta(hours=1)
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 # A job whose process dies comes back at once; one that kills every process must not come back at once for ever.
 IMMEDIATE_ATTEMPTS: Final = 3
+# How long a finished row stays to be looked at, and how long a dead one to be replayed.
+KEEP_DONE: Final = timedelta(days=7)
+KEEP_DEAD: Final = timedelta(days=90)
+LEASE: Final = timedelta(seconds=30)
 # Jobs that failed together must not come back together.
 JITTER: Final = (0.9, 1.1)
 ERROR_LENGTH: Final = 300
@@ -49,6 +54,15 @@ class OutboxQuerySet(models.QuerySet["OutboxRow"]):
     def runnable(self) -> Self:
         """Rows that a worker may run: a message that outlived its row's failure must not cut the pause short."""
         return self.filter(state=OutboxState.PUBLISHED) | self.waiting()
+
+    def unfinished(self) -> Self:
+        return self.filter(state__in=_UNFINISHED)
+
+    def outlived(self) -> Self:
+        """Finished rows that nobody will look at any more."""
+        return self.filter(state=OutboxState.DONE, done_at__lte=Now() - KEEP_DONE) | self.filter(
+            state=OutboxState.DEAD, next_attempt_at__lte=Now() - KEEP_DEAD
+        )
 
     def in_order(self) -> Self:
         """Leave out every row whose order key still has an earlier unfinished one."""
@@ -102,7 +116,7 @@ class OutboxRow(models.Model):
                 name="outbox_one_row_a_firing", fields=["name", "due_at"], condition=models.Q(due_at__isnull=False)
             ),
         ]
-        # Finished rows are nearly all of the table, and none of these indexes holds one.
+        # Finished rows are nearly all of the table, and no index holds one but that of the clean-up.
         indexes = [
             models.Index(
                 name="outbox_waiting", fields=["next_attempt_at"], condition=models.Q(state=OutboxState.PENDING)
@@ -115,6 +129,8 @@ class OutboxRow(models.Model):
                 fields=["order_key", "created_at", "id"],
                 condition=models.Q(state__in=_UNFINISHED, order_key__isnull=False),
             ),
+            models.Index(name="outbox_dead", fields=["next_attempt_at"], condition=models.Q(state=OutboxState.DEAD)),
+            models.Index(name="outbox_done", fields=["done_at"], condition=models.Q(state=OutboxState.DONE)),
         ]
 
     def __str__(self) -> str:
@@ -143,6 +159,39 @@ class OutboxRow(models.Model):
             return
         self.state = OutboxState.PENDING
         self.next_attempt_at = now + _delay(self.attempts)
+
+
+class BeatLeaseManager(models.Manager["BeatLease"]):
+    """By the database's clock, which all beats share; no session lock, which a pooler in between would break."""
+
+    def take(self, holder: UUID) -> bool:
+        """Take the lease, or prolong it, unless another beat holds it; return whether it is the holder's now."""
+        if not self.exists():
+            self.bulk_create([BeatLease(pk=1)], ignore_conflicts=True)
+        free = self.filter(models.Q(holder=holder) | models.Q(expires_at__lte=Now()))
+        return bool(free.update(holder=holder, expires_at=Now() + LEASE))
+
+    def confirm(self, holder: UUID) -> bool:
+        """Tell whether the lease is still the holder's, and keep it so until the end of the transaction."""
+        return self.select_for_update().filter(holder=holder, expires_at__gt=Now()).first() is not None
+
+    def release(self, holder: UUID) -> None:
+        self.filter(holder=holder).update(holder=None, expires_at=Now())
+
+
+class BeatLease(models.Model):
+    """Which beat fires: one row, made by the first that asks for it."""
+
+    holder = models.UUIDField(null=True)
+    expires_at = models.DateTimeField(db_default=Now())
+
+    objects = BeatLeaseManager()
+
+    class Meta:
+        db_table = "beat_lease"
+
+    def __str__(self) -> str:
+        return f"{self.holder} until {self.expires_at:%H:%M:%S}"
 
 
 def describe(error: Exception) -> str:

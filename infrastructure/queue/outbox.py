@@ -1,15 +1,23 @@
 """The transactional outbox: work is recorded with the change that wants it, and happens only if the change does."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Min
+from django.db.models.functions import Now
 
 from infrastructure import origin
 from infrastructure.queue import publisher
-from infrastructure.queue.models import OutboxRow
+from infrastructure.queue.models import OutboxRow, OutboxState
+
+PURGE_BATCH: Final = 1_000
 
 type JSON = str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None
 
@@ -49,6 +57,84 @@ def enqueue(name: str, payload: Mapping[str, JSON], *, order_key: str | None = N
     # Robust: an error here must not fail a caller whose change is committed; the relay publishes what is left.
     transaction.on_commit(lambda: publisher.publish(row.id, row.name), robust=True)
     return row.id
+
+
+def enqueue_firing(name: str, payload: Mapping[str, JSON], *, due_at: datetime) -> None:
+    """Record that a periodic job is due, once for each moment however many schedulers say so.
+
+    While an earlier firing with the same payload is unfinished nothing is recorded: it does the work of this one too,
+    and a worker that was away for a day does not meet a heap of firings.
+    """
+    row = OutboxRow(name=name, payload=payload, due_at=due_at)
+    if OutboxRow.objects.unfinished().filter(name=name, payload=payload, due_at__isnull=False).exists():
+        return
+    OutboxRow.objects.bulk_create([row], ignore_conflicts=True)
+    transaction.on_commit(lambda: publisher.publish(row.id, row.name), robust=True)
+
+
+def replay(ids: Iterable[UUID]) -> int:
+    """Let unfinished and dead rows run as soon as possible, as if they had never failed; return how many there were."""
+    rows = OutboxRow.objects.filter(id__in=ids, state__in=[OutboxState.PENDING, OutboxState.DEAD])
+    with transaction.atomic():
+        found = list(rows.order_by("created_at", "id").select_for_update().values_list("id", "name"))
+        OutboxRow.objects.filter(id__in=[row_id for row_id, _ in found]).update(
+            state=OutboxState.PENDING, next_attempt_at=Now(), first_failed_at=None, attempts=0
+        )
+        for row_id, name in found:
+            transaction.on_commit(partial(publisher.publish, row_id, name), robust=True)
+    return len(found)
+
+
+def discard(ids: Iterable[UUID]) -> int:
+    """Give rows up that wait, so that they are not run any more; return how many there were.
+
+    What is at the broker already runs. The next row of an order key has its turn.
+    """
+    rows = OutboxRow.objects.filter(id__in=ids, state=OutboxState.PENDING)
+    with transaction.atomic():
+        found = list(rows.order_by("created_at", "id").select_for_update().values_list("id", "order_key"))
+        OutboxRow.objects.filter(id__in=[row_id for row_id, _ in found]).update(
+            state=OutboxState.DEAD, last_error="Discarded in the admin site."
+        )
+        for order_key in dict.fromkeys(order_key for _, order_key in found if order_key is not None):
+            transaction.on_commit(partial(publisher.publish_next, order_key), robust=True)
+    return len(found)
+
+
+def purge() -> bool:
+    """Delete a batch of rows that are over for long, and tell whether there may be more."""
+    rows = OutboxRow.objects.outlived().values_list("id", flat=True)[:PURGE_BATCH]
+    deleted, _ = OutboxRow.objects.filter(id__in=list(rows)).delete()
+    return deleted == PURGE_BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What is in the outbox and not done.
+
+    Args:
+        oldest: The seconds for which the oldest row that is due has waited for the broker; 0 if none does.
+    """
+
+    pending: int
+    published: int
+    dead: int
+    oldest: float
+
+
+def depth() -> Depth:
+    """Return how much is waiting; three counts on indexes that hold nothing else."""
+    count = {
+        state: OutboxRow.objects.filter(state=state).count()
+        for state in (OutboxState.PENDING, OutboxState.PUBLISHED, OutboxState.DEAD)
+    }
+    oldest = OutboxRow.objects.waiting().aggregate(age=Now() - Min("next_attempt_at"))["age"]
+    return Depth(
+        pending=count[OutboxState.PENDING],
+        published=count[OutboxState.PUBLISHED],
+        dead=count[OutboxState.DEAD],
+        oldest=oldest.total_seconds() if oldest else 0.0,
+    )
 
 
 def _refuse_unless_json(name: str, payload: Mapping[str, JSON]) -> None:

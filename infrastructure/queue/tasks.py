@@ -1,9 +1,19 @@
+from uuid import UUID
+
 from celery import shared_task
 
-from infrastructure.queue import publisher
+from infrastructure.queue import outbox, publisher
+from infrastructure.queue.jobs import job
 
 
 @shared_task(name="queue.relay_outbox")
 def relay_outbox() -> None:
-    """Publish what waits in the outbox; beat asks for it every few seconds."""
+    """Publish what waits in the outbox; beat asks for it every few seconds. No job: it cannot wait for itself."""
     publisher.relay()
+
+
+@job(name="queue.clean_outbox")
+def clean_outbox(_job_id: UUID, /) -> None:
+    """Delete rows that nobody will look at any more, a batch for each run. Beat asks for it every hour."""
+    if outbox.purge():
+        outbox.enqueue("queue.clean_outbox", {})

@@ -79,10 +79,10 @@ class Broker:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def messages(self) -> list[bytes]:
+    def messages(self, queue: str = "celery") -> list[bytes]:
         """Return what waits for a worker, the oldest first."""
         with self.client as client:
-            return list(reversed(client.lrange("celery", 0, -1)))
+            return list(reversed(client.lrange(queue, 0, -1)))
 
     def _answers(self) -> bool:
         try:
@@ -130,7 +130,7 @@ def database_url() -> str:
 def worker(*, log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Celery worker with one child process, until the end of the block."""
     command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency=1", "--loglevel=INFO"]
-    command += ["--include=tests.infrastructure.queue.example_jobs", "--without-mingle", "--without-gossip"]
+    command += ["--without-mingle", "--without-gossip"]
     settings = {"DJANGO_SETTINGS_MODULE": "tests.infrastructure.queue.worker_settings", "LOG_LEVEL": "INFO"}
     with log.open("wb") as output:
         process = subprocess.Popen(

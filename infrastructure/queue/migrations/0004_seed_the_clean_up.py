@@ -1,0 +1,18 @@
+from datetime import timedelta
+
+from django.db import migrations
+
+from infrastructure.queue.schedule import seed_periodic
+
+
+def seed(apps, schema_editor):
+    seed_periodic(apps, name="Clean the outbox", task="queue.clean_outbox", every=timedelta(hours=1))
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("queue", "0003_lease_and_clean_up"),
+        ("django_celery_beat", "0019_alter_periodictasks_options"),
+    ]
+
+    operations = [migrations.RunPython(seed, migrations.RunPython.noop)]

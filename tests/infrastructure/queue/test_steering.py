@@ -1,0 +1,128 @@
+"""What an operator does with rows, and what becomes of those that are over."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from infrastructure.queue import outbox
+from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.outbox import Depth
+from infrastructure.queue.tasks import clean_outbox
+from tests.infrastructure.queue import example_jobs
+from tests.infrastructure.queue.servers import Broker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = timedelta(days=1)
+
+
+def row(state: OutboxState, **fields: Any) -> OutboxRow:
+    done_at = fields.pop("done_at", timezone.now()) if state == OutboxState.DONE else None
+    payload = fields.pop("payload", {"text": "hello"})
+    return OutboxRow.objects.create(name="tests.note", payload=payload, state=state, done_at=done_at, **fields)
+
+
+def test_a_dead_row_that_is_replayed_runs_with_a_new_day_to_succeed_in(broker: Broker) -> None:
+    dead = row(OutboxState.DEAD, attempts=40, first_failed_at=timezone.now() - DAY, last_error="SMTPServerDisconnected")
+
+    assert outbox.replay([dead.pk]) == 1
+
+    dead.refresh_from_db()
+    assert (dead.state, dead.attempts, dead.first_failed_at) == (OutboxState.PUBLISHED, 0, None)
+    assert len(broker.messages()) == 1
+    example_jobs.note(str(dead.pk))
+    dead.refresh_from_db()
+    assert (dead.state, dead.last_error) == (OutboxState.DONE, "")
+
+
+def test_a_pending_row_that_is_replayed_does_not_wait_for_its_time(broker: Broker) -> None:
+    waiting = row(OutboxState.PENDING, next_attempt_at=timezone.now() + timedelta(hours=1))
+
+    assert outbox.replay([waiting.pk]) == 1
+
+    waiting.refresh_from_db()
+    assert waiting.state == OutboxState.PUBLISHED
+
+
+@pytest.mark.parametrize("state", [OutboxState.PUBLISHED, OutboxState.DONE])
+def test_what_is_at_the_broker_or_done_is_not_replayed(state: OutboxState, broker: Broker) -> None:
+    other = row(state)
+
+    assert outbox.replay([other.pk]) == 0
+
+    other.refresh_from_db()
+    assert (other.state, broker.messages()) == (state, [])
+
+
+def test_a_discarded_row_is_not_run_and_lets_the_next_of_its_key_go(broker: Broker) -> None:
+    stuck = row(OutboxState.PENDING, order_key="a", next_attempt_at=timezone.now() + timedelta(hours=1))
+    following = row(OutboxState.PENDING, order_key="a")
+
+    assert outbox.discard([stuck.pk]) == 1
+
+    stuck.refresh_from_db()
+    following.refresh_from_db()
+    assert (stuck.state, stuck.last_error) == (OutboxState.DEAD, "Discarded in the admin site.")
+    assert following.state == OutboxState.PUBLISHED
+    example_jobs.note(str(stuck.pk))
+    assert example_jobs.runs() == []
+
+
+@pytest.mark.parametrize("state", [OutboxState.PUBLISHED, OutboxState.DONE, OutboxState.DEAD])
+def test_what_does_not_wait_is_not_discarded(state: OutboxState) -> None:
+    other = row(state, last_error="before")
+
+    assert outbox.discard([other.pk]) == 0
+
+    other.refresh_from_db()
+    assert (other.state, other.last_error) == (state, "before")
+
+
+def test_the_clean_up_takes_what_is_over_for_long_and_nothing_else() -> None:
+    now = timezone.now()
+    row(OutboxState.DONE, done_at=now - 7 * DAY - timedelta(seconds=1))
+    row(OutboxState.DEAD, next_attempt_at=now - 90 * DAY - timedelta(seconds=1))
+    kept = {
+        row(OutboxState.DONE, done_at=now - 7 * DAY + timedelta(minutes=1)).pk,
+        row(OutboxState.DEAD, next_attempt_at=now - 90 * DAY + timedelta(minutes=1)).pk,
+        row(OutboxState.PENDING, created_at=now - 400 * DAY).pk,
+        row(OutboxState.PUBLISHED, created_at=now - 400 * DAY).pk,
+    }
+
+    assert not outbox.purge()
+
+    assert set(OutboxRow.objects.values_list("pk", flat=True)) == kept
+
+
+def test_the_clean_up_goes_on_in_another_job_as_long_as_a_batch_is_full(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "PURGE_BATCH", 2)
+    for _ in range(3):
+        row(OutboxState.DONE, done_at=timezone.now() - 8 * DAY)
+    first = OutboxRow.objects.create(name="queue.clean_outbox", payload={}, state=OutboxState.PUBLISHED)
+
+    clean_outbox(str(first.pk))
+
+    second = OutboxRow.objects.exclude(pk=first.pk).get(name="queue.clean_outbox")
+    assert OutboxRow.objects.filter(name="tests.note").count() == 1
+    clean_outbox(str(second.pk))
+    assert not OutboxRow.objects.filter(name="tests.note").exists()
+    assert OutboxRow.objects.filter(name="queue.clean_outbox", state=OutboxState.DONE).count() == 2
+
+
+def test_the_depth_counts_what_is_not_done_and_tells_how_long_the_oldest_has_waited() -> None:
+    assert outbox.depth() == Depth(pending=0, published=0, dead=0, oldest=0.0)
+    row(OutboxState.PENDING, next_attempt_at=Now() - timedelta(seconds=90))
+    row(OutboxState.PENDING, next_attempt_at=Now() + timedelta(seconds=90))
+    row(OutboxState.PUBLISHED)
+    row(OutboxState.DEAD)
+    row(OutboxState.DONE)
+
+    depth = outbox.depth()
+
+    assert (depth.pending, depth.published, depth.dead) == (2, 1, 1)
+    assert 90 <= depth.oldest < 100
