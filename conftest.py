@@ -1,10 +1,12 @@
 """Fixtures that every test may ask for."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import pytest
 import structlog
 from django.core.cache import cache
+from django.core.files.storage import default_storage
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
@@ -53,10 +55,12 @@ def admin_api(auth_api: Callable[[Role | User], AuthenticatedClient]) -> Authent
 
 @pytest.fixture(autouse=True)
 def _clean_up() -> Iterator[None]:
-    """Take away what a test left: its keys under this process's prefix, and its request's context."""
+    """Take away what a test left: keys under this process's prefix, files in memory, and the request's context."""
     yield
     structlog.contextvars.clear_contextvars()
     names = list(redis.client().scan_iter(match=f"{redis.key()}*", count=1_000))
     if names:
         redis.client().delete(*names)
     cache.close()
+    for kept in chain(*default_storage.listdir("")):
+        default_storage.delete(kept)

@@ -12,6 +12,7 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
@@ -143,6 +144,40 @@ def email(name: str, default: Any = REQUIRED) -> dict[str, Any]:
         return dict(environ.Env.email_url_config(address))
     except (ValueError, KeyError, ImproperlyConfigured):
         raise ImproperlyConfigured(f"{name} is not an address such as smtp+tls://user:password@host:587.") from None
+
+
+def storage(name: str, default_folder: Path) -> dict[str, Any]:
+    """Return Django's setting for where files are kept: `file:///var/lib/layerline` or `s3://bucket/folder`.
+
+    A bucket is reached by S3_ENDPOINT (AWS itself without one), S3_REGION, S3_KEY and S3_SECRET.
+
+    Raises:
+        ImproperlyConfigured: If it is neither, or a bucket's key is there without its secret.
+    """
+    parts = urlsplit(url(name, ("file", "s3"), f"file://{default_folder}"))
+    if parts.scheme == "file":
+        folder = unquote(parts.path)
+        if parts.netloc or not Path(folder).is_absolute() or folder == "/":
+            fail(name, "names no folder: write file:// and an absolute path, as in file:///var/lib/layerline.")
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": folder, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+        }
+    if not parts.netloc:
+        fail(name, "names no bucket, as in s3://bucket/folder.")
+    if (raw("S3_KEY") is None) != (raw("S3_SECRET") is None):
+        fail("S3_SECRET", "and S3_KEY belong together: set both, or none where the machine itself has the right.")
+    return {
+        "BACKEND": "infrastructure.buckets.PrivateBucket",
+        "OPTIONS": {
+            "bucket_name": parts.netloc,
+            "location": parts.path.strip("/"),
+            "endpoint_url": raw("S3_ENDPOINT"),
+            "region_name": text("S3_REGION", "us-east-1"),
+            "access_key": raw("S3_KEY"),
+            "secret_key": raw("S3_SECRET"),
+        },
+    }
 
 
 def choice(name: str, choices: Sequence[str], default: Any = REQUIRED) -> str:

@@ -43,7 +43,9 @@ def problems(operation: dict[str, Any]) -> set[str]:
 
 
 def has_example(body: dict[str, Any]) -> bool:
-    return all("examples" in content or "example" in content for content in body["content"].values())
+    # Nobody could read the bytes of a picture.
+    read = [content for kind, content in body["content"].items() if not kind.startswith("image/")]
+    return all("examples" in content or "example" in content for content in read)
 
 
 def test_the_schema_is_valid_and_describes_the_api(document: dict[str, Any]) -> None:

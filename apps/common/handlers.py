@@ -11,10 +11,12 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from apps.common.exceptions import AppException, FieldError, InvalidInputError
 from infrastructure.redis import RedisUnavailable
+from infrastructure.storage import StorageUnavailable
 
 PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
 PROBLEM_TYPE_BASE: Final = "/api/problems/#"
@@ -93,6 +95,7 @@ _CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
     (InterfaceError, "service_unavailable"),
     (PoolTimeout, "service_unavailable"),
     (RedisUnavailable, "service_unavailable"),
+    (StorageUnavailable, "service_unavailable"),
 )
 
 
@@ -127,6 +130,8 @@ def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> R
         got_request_exception.send(sender=custom_exception_handler, request=context["request"])
     elif code == "service_unavailable":
         log.warning("service_unavailable", cause=type(exception).__name__)
+    # Whatever form the view itself answers in.
+    context["request"].accepted_renderer = JSONRenderer()
     response = Response(
         problem_document(code, detail=_detail(exception, code), errors=_field_errors(exception)),
         status=PROBLEMS[code].status,

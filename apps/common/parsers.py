@@ -7,9 +7,11 @@ from typing import IO, Any, Final, NoReturn
 from django.conf import settings
 from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, MultiPartParser
 
 MAX_DEPTH: Final = 64
+# The largest file, and room for what is around it.
+UPLOAD_BYTES: Final = 5 * 1024 * 1024 + 16 * 1024
 _INT64: Final = 2**63
 _INT64_DIGITS: Final = 20
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
@@ -73,6 +75,32 @@ class StrictJSONParser(BaseParser):
         if "\\u" in text:
             _require_storable(value)
         return value
+
+
+class StrictMultiPartParser(MultiPartParser):
+    """A form with one file (RFC 7578), which is never larger than a file may be and holds each field once."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the fields and the file.
+
+        Raises:
+            PayloadTooLarge: If the body is larger than UPLOAD_BYTES.
+            ParseError: If it is not the form it claims to be, breaks off or names a field twice.
+        """
+        if _stated_length(parser_context) > UPLOAD_BYTES:
+            raise PayloadTooLarge
+        try:
+            parsed = super().parse(stream, media_type, parser_context)
+        except UnreadablePostError:
+            raise ParseError("The body broke off.") from None
+        if any(len(values) > 1 for _, values in [*parsed.data.lists(), *parsed.files.lists()]):
+            raise ParseError("The body names a field twice.")
+        return parsed
 
 
 def _require_json(content_type: str) -> None:

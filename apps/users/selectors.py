@@ -13,6 +13,7 @@ from apps.users.managers import UserManager
 from apps.users.models import Session, User
 from apps.users.types import Account
 from infrastructure.cache import RowCache
+from infrastructure.storage import FileNotThereError, FileStore
 
 _ACCOUNT_FIELDS: Final = (
     "id",
@@ -85,6 +86,27 @@ class UserSelector:
     def listing() -> QuerySet[User]:
         """Return all accounts, newest first, for a filter and the paginator."""
         return User.objects.order_by("-created_at", "-id")
+
+
+class AvatarSelector:
+    @staticmethod
+    def of(*, user_id: UUID) -> tuple[str | None, bytes]:
+        """Return where an account's picture can be fetched for a while, or else its content.
+
+        Raises:
+            NotFoundError: If there is no such active account, or it has no picture.
+            StorageUnavailable: If the picture cannot be read.
+        """
+        account = UserSelector.by_id(user_id=user_id)
+        if not (account.is_active and account.avatar):
+            raise NotFoundError
+        address = FileStore.address(key=account.avatar)
+        if address is not None:
+            return address, b""
+        try:
+            return None, FileStore.read(key=account.avatar)
+        except FileNotThereError as error:
+            raise NotFoundError from error
 
 
 class SessionSelector:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.users.views import AuthViewSet, LogoutAllViewSet, MeViewSet, UserViewSet
+from apps.users.views import AuthViewSet, AvatarViewSet, LogoutAllViewSet, MeViewSet, OwnAvatarViewSet, UserViewSet
 
 urlpatterns = [
     path("auth/register/", AuthViewSet.as_view({"post": "register"}), name="auth-register"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("auth/logout/", AuthViewSet.as_view({"post": "logout"}), name="auth-logout"),
     path("auth/logout-all/", LogoutAllViewSet.as_view({"post": "create"}), name="auth-logout-all"),
     path("auth/me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="auth-me"),
+    path("auth/me/avatar/", OwnAvatarViewSet.as_view({"put": "update", "delete": "destroy"}), name="auth-me-avatar"),
     path("users/", UserViewSet.as_view({"get": "list"}), name="users"),
     path(
         "users/<uuid:user_id>/",
@@ -17,5 +18,6 @@ urlpatterns = [
         ),
         name="user",
     ),
+    path("users/<uuid:user_id>/avatar/", AvatarViewSet.as_view({"get": "retrieve"}), name="user-avatar"),
     path("users/<uuid:user_id>/reactivate/", UserViewSet.as_view({"post": "reactivate"}), name="user-reactivate"),
 ]

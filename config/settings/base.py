@@ -125,6 +125,13 @@ CACHES = {
     },
 }
 
+# --- Files -------------------------------------------------------------------------------------------------------
+
+STORAGES = {
+    "default": env.storage("STORAGE_URL", PROJECT_ROOT / "media"),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
 # --- Background work ---------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.url("BROKER_URL", ("redis", "rediss"), REDIS_URL)
@@ -154,7 +161,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "infrastructure.queue.beat:LeasedScheduler"
 # A worker takes from all of them, or from those that `-Q` names. The first pattern that fits a task's name decides.
-CELERY_TASK_QUEUES = {"celery": {}, "mail": {}, "maintenance": {}, "realtime": {}}
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "mail": {}, "maintenance": {}, "realtime": {}}
 CELERY_TASK_ROUTES = {
     "*.send_*": {"queue": "mail"},
     "*.clean_*": {"queue": "maintenance"},

@@ -31,4 +31,6 @@ MAILBOX_DIR = PROJECT_ROOT / ".dev" / "mail"  # noqa: F405  # from base
 if env.raw("EMAIL_URL"):
     vars().update(env.email("EMAIL_URL"))
 
+STORAGES["default"] = env.storage("STORAGE_URL", PROJECT_ROOT / ".dev" / "media")  # noqa: F405  # from base
+
 logs.configure(level=LOG_LEVEL, json=False)  # noqa: F405  # from base

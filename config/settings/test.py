@@ -17,6 +17,9 @@ ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # The toolkit is tried on a slice that breaks every rule.
 LAYERLINE_SLICES = [*LAYERLINE_SLICES, "tests.layerline.flow.slices"]  # noqa: F405  # from base
 
+# A fresh one for each test that keeps a file, as for mails.
+STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}  # noqa: F405  # from base
+
 ARGON2_TIME_COST = 1
 ARGON2_MEMORY_COST = 8
 

@@ -1,6 +1,6 @@
 """Beat's scheduler: it ticks only while it holds the lease, and each firing of a job is a row of the outbox."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -89,11 +89,13 @@ class LeasedScheduler(DatabaseScheduler):
 
 def due_at(entry: ModelEntry) -> datetime:
     """Return the moment for which the entry is due, the same for every beat that reads the schedule."""
-    last = maybe_make_aware(entry.last_run_at)
+    last: datetime = maybe_make_aware(entry.last_run_at)
     match entry.schedule:
         case schedules.crontab() as crontab:
             start, ends_in, _ = crontab.remaining_delta(last)
-            return start + ends_in
+            due: datetime = start + ends_in
         case schedules.schedule() as interval:
-            return last + interval.run_every
-    return timezone.now().replace(microsecond=0)
+            due = last + timedelta(seconds=interval.seconds)
+        case _:
+            due = timezone.now().replace(microsecond=0)
+    return due

@@ -6,6 +6,7 @@ from apps.users.serializers.auth import (
     RefreshSerializer,
     RegisterSerializer,
 )
+from apps.users.serializers.avatars import AvatarSerializer
 from apps.users.serializers.users import (
     AdminUserUpdateSerializer,
     ProfileSerializer,
@@ -16,6 +17,7 @@ from apps.users.serializers.users import (
 
 __all__ = [
     "AdminUserUpdateSerializer",
+    "AvatarSerializer",
     "CredentialsSerializer",
     "LoginSerializer",
     "ProfileSerializer",

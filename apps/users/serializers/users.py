@@ -2,6 +2,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.reverse import reverse
 
 from apps.common.enums import Role
 from apps.common.serializers import StrictSerializer
@@ -35,7 +36,7 @@ class UserSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
     def get_avatar(self, user: User | Account) -> str | None:
-        return user.avatar or None
+        return reverse("user-avatar", kwargs={"user_id": user.id}) if user.avatar else None
 
 
 @extend_schema_serializer(

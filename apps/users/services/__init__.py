@@ -2,7 +2,8 @@
 
 from apps.users.services.accounts import UserService
 from apps.users.services.audit import AuditService
+from apps.users.services.avatars import AvatarService
 from apps.users.services.notices import NoticeService
 from apps.users.services.sessions import SessionService
 
-__all__ = ["AuditService", "NoticeService", "SessionService", "UserService"]
+__all__ = ["AuditService", "AvatarService", "NoticeService", "SessionService", "UserService"]

@@ -30,11 +30,15 @@ ROUTES: Final = {
     "api/v1/auth/logout/": Route(everyone(POST=204), body=_refresh),
     "api/v1/auth/logout-all/": Route(signed_in(POST=204)),
     "api/v1/auth/me/": Route(signed_in(GET=200, HEAD=200, PATCH=200), body=lambda _: {"name": "Ada King"}),
+    # What the table sends is JSON.
+    "api/v1/auth/me/avatar/": Route(signed_in(PUT=415, DELETE=204)),
     "api/v1/users/": Route(only({"admin"}, GET=200, HEAD=200)),
     "api/v1/users/<uuid:user_id>/": Route(
         together(only({"owner", "admin"}, GET=200, HEAD=200, PUT=200, PATCH=200), only({"admin"}, DELETE=204)),
         address=_account,
         body=_changes,
     ),
+    # The table's owner has no picture.
+    "api/v1/users/<uuid:user_id>/avatar/": Route(signed_in(GET=404, HEAD=404), address=_account),
     "api/v1/users/<uuid:user_id>/reactivate/": Route(only({"admin"}, POST=204), address=_account),
 }

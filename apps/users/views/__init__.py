@@ -1,8 +1,9 @@
 """The doors for HTTP: one module for each group of addresses."""
 
 from apps.users.views.auth import AuthViewSet
+from apps.users.views.avatars import AvatarViewSet, OwnAvatarViewSet
 from apps.users.views.me import MeViewSet
 from apps.users.views.sessions import LogoutAllViewSet
 from apps.users.views.users import UserViewSet
 
-__all__ = ["AuthViewSet", "LogoutAllViewSet", "MeViewSet", "UserViewSet"]
+__all__ = ["AuthViewSet", "AvatarViewSet", "LogoutAllViewSet", "MeViewSet", "OwnAvatarViewSet", "UserViewSet"]
