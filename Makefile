@@ -44,6 +44,11 @@ check: ## The gate: format, lint, types, layers, migrations, deployment, API doc
 	$(ready)
 	@$(devstack) exec python -m layerline.gate
 
+.PHONY: drill
+drill: ## Kill, freeze and empty what background work relies on, with figures in .dev/drill.md
+	$(ready)
+	@$(devstack) test -o python_files="drill_*.py" tests/drills -p no:randomly -v $(arguments)
+
 .PHONY: demo
 demo: ## A scripted session against a running server (PORT=8000)
 	$(ready)

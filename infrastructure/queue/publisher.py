@@ -95,17 +95,17 @@ def _claim(rows: OutboxQuerySet) -> list[Message]:
 
 
 def _send(messages: Sequence[Message]) -> int:
-    """Hand the messages to the broker; those that it did not take wait for the relay again.
+    """Hand the messages to the broker in one round trip; those that it did not take wait for the relay again.
 
     Returns:
         The number of messages that the broker took.
     """
     sent = 0
     try:
-        with current_app.producer_or_acquire() as producer:
+        with current_app.producer_or_acquire() as producer, producer.batch(max_size=BATCH):
             for row_id, name in messages:
                 current_app.send_task(name, args=[str(row_id)], task_id=str(row_id), producer=producer)
-                sent += 1
+        sent = len(messages)
     except (KombuError, OSError) as error:
         broker_pause.begin()
         log.warning("broker_away", error=type(error).__name__, waiting=len(messages) - sent)

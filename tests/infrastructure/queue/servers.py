@@ -1,5 +1,6 @@
 """Servers that a test may stop, freeze and kill."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -94,15 +95,19 @@ class Broker:
 
 @dataclass
 class Mailbox:
-    """A mail server's memory."""
+    """A mail server's memory, what it answers to a mail, and the seconds that it takes to."""
 
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
+    answer: str = "250 OK"
+    pause: float = 0
 
     async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
         assert isinstance(envelope.original_content, bytes)
-        self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
-        return "250 OK"
+        await asyncio.sleep(self.pause)
+        if self.answer.startswith("250"):
+            self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
+        return self.answer
 
 
 @contextmanager
