@@ -1,4 +1,6 @@
+import ast
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -7,6 +9,7 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from packaging.version import parse
 
+SETTINGS: Final = Path(__file__).parents[2] / "config" / "settings"
 MINIMUM: Final = {"django": "5.2.19", "djangorestframework": "3.17.2", "pyjwt": "2.14", "cryptography": "50"}
 
 
@@ -22,6 +25,20 @@ def test_the_limits_of_each_scope_stand_in_one_place() -> None:
         "anonymous_sustained",
     }
     assert "DEFAULT_THROTTLE_RATES" not in settings.REST_FRAMEWORK
+
+
+@pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.py")), ids=lambda path: path.stem)
+def test_no_setting_stands_twice_in_one_file(path: Path) -> None:
+    """Of two REST_FRAMEWORK the last one wins, with all that it leaves out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    written = [
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value is not None)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    ]
+    assert sorted(written) == sorted(set(written))
 
 
 def test_nothing_is_open_unless_a_view_says_so() -> None:
