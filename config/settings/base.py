@@ -93,7 +93,9 @@ STATIC_ROOT = PROJECT_ROOT / "staticfiles"
 # --- PostgreSQL --------------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {"default": env.database("DATABASE_URL")}
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# It looks at each connection before it is used; a second look, by the pool itself, would be a second round trip.
+DATABASES["default"]["ENGINE"] = "infrastructure.postgres"
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 3
 DATABASES["default"]["OPTIONS"]["pool"] = {
