@@ -98,11 +98,11 @@ def title(error: BaseException) -> str:
 def place(error: BaseException) -> str:
     """Return file and line of the innermost code of the project that the exception came through."""
     found = ""
-    here = Path(__file__).parent
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts and here not in path.parents:
-            found = f"{path.relative_to(Path.cwd())}:{frame.lineno}"
+    root, here = Path.cwd(), Path(__file__).parent
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(root) and "site-packages" not in path.parts and here not in path.parents:
+            found = f"{path.relative_to(root)}:{line}"
     return found
 
 

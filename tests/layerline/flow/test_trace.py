@@ -10,7 +10,7 @@ from django.db import transaction
 
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
-from layerline.flow import instrument, messages
+from layerline.flow import instrument, messages, report
 from layerline.flow.recorder import Node, Recorder
 from layerline.flow.trace import Trace, _run as run_kept, trace, trace_socket, trace_task
 from tests.layerline.flow.slices.shelf import tasks
@@ -138,3 +138,28 @@ class TestFrames:
         assert ways([closed]) == ["consumer OrderConsumer.websocket_disconnect"]
         assert [task.name for task in traced.tasks] == ["shelf.add_by_name"]
         assert not any(node.error for root in [*traced.frames, *traced.tasks] for _, node in root.walk())
+
+    def test_of_a_socket_go_through_what_its_handshake_offered(self) -> None:
+        headers = {"Sec-WebSocket-Protocol": "layerline.v1, bearer.canary"}
+
+        traced = trace_socket("/ws/shelf/", texts=['{"type": "offered"}'], headers=headers, actor="ada@example.com")
+
+        assert ways(traced.frames[:1]) == [
+            "consumer OrderConsumer.websocket_receive offered",
+            "sent websocket.send layerline.v1",
+        ]
+        assert "canary" not in json.dumps(traced.as_json()) + report.as_text(traced) + report.as_html(traced)
+
+    def test_are_drawn_as_sections_of_their_own(self) -> None:
+        traced = talk({"type": "order"})
+
+        headings = [line.partition(":")[0] for line in report.as_text(traced).splitlines() if line[:1].isupper()]
+        assert headings == [
+            "WS /ws/shelf/",
+            "Opening WS /ws/shelf/",
+            "Task shelf.add_by_name",
+            "Frame OrderConsumer.websocket_receive order",
+            "Frame OrderConsumer.shelf_changed",
+            "Frame OrderConsumer.websocket_disconnect",
+        ]
+        assert report.as_html(traced).count("<h2 ") == len(headings) - 1

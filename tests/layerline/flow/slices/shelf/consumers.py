@@ -38,6 +38,8 @@ class OrderConsumer(AsyncJsonWebsocketConsumer):
                 await self.send_json({"type": "ack", "secret": "not to be shown"})
             case "fail":
                 await database_sync_to_async(ShelfService.fail)()
+            case "offered":
+                await self.send_json({"type": next(iter(self.scope["subprotocols"]))})
             case "leave":
                 await self.close(code=4403)
 
