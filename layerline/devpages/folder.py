@@ -49,7 +49,14 @@ class Folder:
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all files, in no order."""
-        return (path.stem for path in self._path.glob(f"*{self._suffix}") if _is_id(path.stem))
+        try:
+            names = os.listdir(self._path)  # noqa: PTH208  # ten times as fast as the paths of 200 files
+        except FileNotFoundError:
+            return
+        for name in names:
+            file_id, dot, suffix = name.partition(".")
+            if dot + suffix == self._suffix and _is_id(file_id):
+                yield file_id
 
     def newest(self) -> list[str]:
         """Return the ids of all files, the newest first."""

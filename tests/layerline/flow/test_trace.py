@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.core import mail
 from django.db import transaction
 
+from infrastructure import redis
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
 from layerline.flow import instrument, messages, report
@@ -41,6 +42,11 @@ def ways(nodes: list[Node]) -> list[str]:
     ]
 
 
+def waiting_for_a_worker() -> int:
+    """Return how many messages lie in the broker."""
+    return int(redis.client().llen(redis.key("celery", "celery")))
+
+
 class TestTasks:
     def test_run_after_the_answer_as_a_worker_runs_them(self) -> None:
         traced = order()
@@ -59,6 +65,7 @@ class TestTasks:
         assert list(Group.objects.values_list("name", flat=True)) == ["ordered"]
         assert len(mail.outbox) == 1
         assert OutboxRow.objects.get().state == OutboxState.DONE
+        assert waiting_for_a_worker() == 0
 
     def test_are_left_to_the_worker_if_told_so(self) -> None:
         traced = order(run_tasks=False)
@@ -66,6 +73,7 @@ class TestTasks:
         assert traced.tasks == []
         assert OutboxRow.objects.get().state == OutboxState.PUBLISHED
         assert not Group.objects.exists()
+        assert waiting_for_a_worker() == 1
 
     def test_that_a_worker_had_first_are_not_run_again(self) -> None:
         recorder = Recorder()
