@@ -92,6 +92,38 @@ class RegisterThrottle(AccountThrottle):
     when_redis_is_away = WhenRedisIsAway.COUNT_HERE
 
 
+class ResetThrottle(AccountThrottle):
+    """Asking for a new password and setting it; the body of the second names no account, only a token."""
+
+    scope = "reset"
+    when_redis_is_away = WhenRedisIsAway.COUNT_HERE
+
+
+class VerifyThrottle(ScopedThrottle):
+    """Confirming an address by a token, per address of the client, and asking for another mail, per user as well."""
+
+    scope = "verify"
+    when_redis_is_away = WhenRedisIsAway.COUNT_HERE
+
+    def limits(self, request: Request) -> Iterable[Limit]:
+        yield limit(f"{self.scope}_address", client_network(request))
+        user: Any = request.user
+        if user.is_authenticated:
+            yield limit(self.scope, str(user.id))
+
+
+class PasswordThrottle(ScopedThrottle):
+    """How often a signed-in user may be asked for the password again: whoever stole a token must not try them all."""
+
+    scope = "password"
+    when_redis_is_away = WhenRedisIsAway.REFUSE
+
+    def limits(self, request: Request) -> Iterable[Limit]:
+        user: Any = request.user
+        if user.is_authenticated:
+            yield limit(self.scope, str(user.id))
+
+
 def limit(scope: str, subject: str) -> Limit:
     """Return the limit that the settings give the scope."""
     count_, window = settings.THROTTLE_RATES[scope]

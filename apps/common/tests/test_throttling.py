@@ -1,19 +1,25 @@
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
+from rest_framework.views import APIView
+from uuid6 import uuid7
 
 from apps.common.tests.support import send
 from apps.common.throttling import (
     BurstUserThrottle,
     LoginThrottle,
+    PasswordThrottle,
     RegisterThrottle,
+    ResetThrottle,
     RevocationThrottle,
     ScopedThrottle,
     SustainedUserThrottle,
+    VerifyThrottle,
     WhenRedisIsAway,
     count,
 )
@@ -223,6 +229,9 @@ def test_without_redis_a_registration_is_counted_here_against_a_tenth(api: APICl
         (BurstUserThrottle, WhenRedisIsAway.SERVE),
         (SustainedUserThrottle, WhenRedisIsAway.SERVE),
         (RegisterThrottle, WhenRedisIsAway.COUNT_HERE),
+        (ResetThrottle, WhenRedisIsAway.COUNT_HERE),
+        (VerifyThrottle, WhenRedisIsAway.COUNT_HERE),
+        (PasswordThrottle, WhenRedisIsAway.REFUSE),
         (LoginThrottle, WhenRedisIsAway.REFUSE),
         (RevocationThrottle, WhenRedisIsAway.REFUSE),
     ],
@@ -232,11 +241,39 @@ def test_each_limit_knows_what_it_does_without_redis(throttle: type[ScopedThrott
 
 
 @pytest.mark.parametrize(
-    "throttle", [BurstUserThrottle, SustainedUserThrottle, RevocationThrottle, LoginThrottle, RegisterThrottle]
+    "throttle",
+    [
+        BurstUserThrottle,
+        SustainedUserThrottle,
+        RevocationThrottle,
+        LoginThrottle,
+        RegisterThrottle,
+        ResetThrottle,
+        VerifyThrottle,
+        PasswordThrottle,
+    ],
 )
 def test_no_limit_carries_a_rate_of_its_own(throttle: type[ScopedThrottle]) -> None:
     assert not hasattr(throttle, "rate")
     assert not hasattr(throttle, "THROTTLE_RATES")
+
+
+@pytest.mark.parametrize(
+    ("throttle", "anonymous", "signed_in"),
+    [
+        (ResetThrottle, ["reset_address", "reset"], ["reset_address", "reset"]),
+        (VerifyThrottle, ["verify_address"], ["verify_address", "verify"]),
+        (PasswordThrottle, [], ["password"]),
+    ],
+)
+def test_a_limit_names_whom_it_counts(
+    throttle: type[ScopedThrottle], anonymous: list[str], signed_in: list[str]
+) -> None:
+    request = APIView().initialize_request(APIRequestFactory().post("/", {"email": "ada@example.com"}))
+    assert [limit.scope for limit in throttle().limits(request)] == anonymous
+
+    request.user = SimpleNamespace(id=uuid7(), is_authenticated=True)  # type: ignore[assignment]  # all that is asked
+    assert [limit.scope for limit in throttle().limits(request)] == signed_in
 
 
 def test_a_limit_used_outside_of_the_base_view_counts_as_well(rates: SetRates) -> None:
