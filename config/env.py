@@ -28,6 +28,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _WINDOWS: Final = {"sec": 1, "min": 60, "hour": 3_600, "day": 86_400}
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_APP_URL: Final = re.compile(rf"{_ORIGIN.pattern}(/[A-Za-z0-9._~-]+)*")
 
 
 def fail(name: str, problem: str) -> NoReturn:
@@ -218,6 +219,18 @@ def origins(name: str, default: Any = REQUIRED) -> list[str]:
         return result
 
     return _read(name, default, convert, "a list of origins such as https://app.example.com")
+
+
+def app_url(name: str, default: Any = REQUIRED) -> str:
+    """Return the address of an application, with or without a path, such as `https://app.example.com`."""
+
+    def convert(value: str) -> str:
+        address = value.strip().rstrip("/")
+        if not _APP_URL.fullmatch(address):
+            raise ValueError
+        return address
+
+    return _read(name, default, convert, "an address such as https://app.example.com")
 
 
 def jwt_keys(default_secret: str | None = None) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ def production_environment() -> dict[str, str]:
         "JWT_SECRET": secrets.token_urlsafe(48),
         "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "ALLOWED_HOSTS": "api.internal",
+        "APP_URL": "https://app.internal",
         "EMAIL_URL": "smtp+tls://user:password@smtp.internal:587",
         "DEFAULT_FROM_EMAIL": "Backend <no-reply@api.internal>",
     }

@@ -201,6 +201,13 @@ SESSION_LIFETIME = timedelta(seconds=env.number("SESSION_LIFETIME", 30 * 86_400,
 
 FIELD_ENCRYPTION_KEYS: list[str]
 
+# A taken address is told by a 409, or to its owner alone.
+REGISTRATION_DISCLOSES_TAKEN = env.flag("REGISTRATION_DISCLOSES_TAKEN", default=True)
+# Where the links of mails lead: the client application, which knows /verify-email, /confirm-email and /reset-password.
+APP_URL: str
+PASSWORD_RESET_LIFETIME = timedelta(seconds=env.number("PASSWORD_RESET_LIFETIME", 3_600, minimum=60))
+EMAIL_LINK_LIFETIME = timedelta(seconds=env.number("EMAIL_LINK_LIFETIME", 3 * 86_400, minimum=60))
+
 # --- HTTP --------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {

@@ -8,6 +8,7 @@ SECRET_KEY = env.text("SECRET_KEY")
 JWT_KEYS = env.jwt_keys()
 FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+APP_URL = env.app_url("APP_URL")
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL")
 vars().update(env.email("EMAIL_URL"))
 

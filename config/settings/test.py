@@ -12,6 +12,7 @@ from .base import *  # noqa: F403  # settings modules stack
 SECRET_KEY = "test-only-" + "s" * 50
 JWT_KEYS = [{"kid": "test", "secret": "test-only-" + "j" * 32, "sign": True}]
 FIELD_ENCRYPTION_KEYS = ["dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktISE="]
+APP_URL = "https://app.example.com"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
 # The toolkit is tried on a slice that breaks every rule.

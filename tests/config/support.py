@@ -22,6 +22,7 @@ PRODUCTION: Final[Mapping[str, str]] = {
     "JWT_SECRET": JWT_SECRET,
     "FIELD_ENCRYPTION_KEYS": FERNET_KEY,
     "ALLOWED_HOSTS": "api.internal",
+    "APP_URL": "https://app.internal",
     "DEFAULT_FROM_EMAIL": "Layerline <no-reply@api.internal>",
     "EMAIL_URL": "smtp+tls://user:pw-canary-mail@mail.internal:587",
 }

@@ -15,7 +15,7 @@ from tests.config.support import FERNET_KEY
 
 CANARY: Final = "canary-0a5c4b"
 _READ: Final = re.compile(
-    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|raw|fernet_keys)\(\s*\"([A-Z0-9_]+)\""
+    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|app_url|raw|fernet_keys)\(\s*\"([A-Z0-9_]+)\""
 )
 _DOCUMENTED: Final = re.compile(r"^# ([A-Z0-9_]+)=", re.MULTILINE)
 
@@ -32,6 +32,7 @@ NUMBER: Final = "THING is not a whole number from 0 to 2147483647."
 REDIS: Final = "THING is not an address that starts with redis:// or rediss://."
 RATE: Final = "THING is not a rate such as 1/min (per sec, min, hour, day)."
 ORIGINS: Final = "THING is not a list of origins such as https://app.example.com."
+APP_URL: Final = "THING is not an address such as https://app.example.com."
 NETWORKS: Final = "THING is not a list of IP networks."
 MAIL: Final = "THING is not an address such as smtp+tls://user:password@host:587."
 DATABASE: Final = "THING is not the address of a PostgreSQL database."
@@ -100,6 +101,13 @@ def test_no_is_understood(given: SetVariable, value: str) -> None:
         ("10.0.0.0/33", lambda: env.networks("THING"), NETWORKS),
         ("10.0.0.1/8", lambda: env.networks("THING"), NETWORKS),
         ("localhost", lambda: env.networks("THING"), NETWORKS),
+        *(
+            (f"{value}{CANARY}", lambda: env.app_url("THING"), APP_URL)
+            for value in (
+                *("app.example.com/", "ftp://a.de/", "https:///", "https://a.de//", "https://u:p@a.de/"),
+                *("https://a.de/?q=", "https://a.de/#", "https://a.de/ ", "https://a.de/\n", "javascript:"),
+            )
+        ),
         ("*", lambda: env.origins("THING"), ORIGINS),
         ("https://*.example.com", lambda: env.origins("THING"), ORIGINS),
         ("https://a.de/x", lambda: env.origins("THING"), ORIGINS),
@@ -133,6 +141,9 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_never_shown(
         ("5/hour", lambda: env.rate("THING", "1/min"), (5, 3_600)),
         ("1000/day", lambda: env.rate("THING", "1/min"), (1_000, 86_400)),
         ("10.0.0.0/8, ::1", lambda: env.networks("THING"), [ip_network("10.0.0.0/8"), ip_network("::1/128")]),
+        ("https://app.example.com", lambda: env.app_url("THING"), "https://app.example.com"),
+        ("http://127.0.0.1:8000/", lambda: env.app_url("THING"), "http://127.0.0.1:8000"),
+        (" https://a.de/my-app/v2 ", lambda: env.app_url("THING"), "https://a.de/my-app/v2"),
         ("https://a.de, http://b.de:8080", lambda: env.origins("THING"), ["https://a.de", "http://b.de:8080"]),
     ],
 )

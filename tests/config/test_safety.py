@@ -27,6 +27,7 @@ REFUSED: Final[dict[str, Case]] = {
             "JWT_SECRET",
             "FIELD_ENCRYPTION_KEYS",
             "ALLOWED_HOSTS",
+            "APP_URL",
             "DEFAULT_FROM_EMAIL",
             "EMAIL_URL",
         )
@@ -84,6 +85,8 @@ REFUSED: Final[dict[str, Case]] = {
     "every host below one": ({"ALLOWED_HOSTS": "*.internal"}, "ALLOWED_HOSTS holds a wildcard."),
     "every host below one, as Django writes it": ({"ALLOWED_HOSTS": ".internal"}, "ALLOWED_HOSTS holds a wildcard."),
     "no host but commas": ({"ALLOWED_HOSTS": " , "}, "ALLOWED_HOSTS names no host."),
+    "an application without TLS": ({"APP_URL": "http://app.internal"}, "APP_URL is not an address of https://."),
+    "an application with a query": ({"APP_URL": "https://app.internal/?a=b"}, "APP_URL is not an address such as"),
     "every origin": ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS is not a list of origins"),
     "the embedded PostgreSQL": (
         {"DATABASE_URL": "postgres://layerline_dev:pw-canary@127.0.0.1:5433/layerline"},
@@ -106,6 +109,7 @@ STARTS: Final[dict[str, dict[str, str | None]]] = {
     "several JWT_KEYS": {"JWT_SECRET": None, "JWT_KEYS": keys(JWT_SECRET, JWT_SECRET[::-1])},
     "several Fernet keys": {"FIELD_ENCRYPTION_KEYS": f"{OTHER_FERNET_KEY}, {FERNET_KEY}"},
     "DEBUG=false": {"DEBUG": "false"},
+    "an application below a path": {"APP_URL": "https://www.internal:8443/app/"},
     "a SECRET_KEY of 50 characters": {"SECRET_KEY": SECRET[:50]},
     "a hexadecimal SECRET_KEY": {"SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" * 2},
     # `openssl rand -base64 48` writes such a thing once in five hundred times.

@@ -74,4 +74,4 @@ def note_context(key: UUID, /) -> None:
 
 @job(name="tests.greet")
 def greet(key: UUID, /, *, to: str) -> None:
-    EmailService.send_welcome(to=to, name="Ada", key=str(key))
+    EmailService.send_welcome(to=to, name="Ada", link="https://app.example.com/#token=abc", key=str(key))
