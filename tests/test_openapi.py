@@ -89,7 +89,13 @@ def test_only_signing_in_needs_no_token(document: dict[str, Any]) -> None:
         name for name, operation in operations(document).items() if {"bearer": []} not in operation.get("security", [])
     }
 
-    assert open_to_all == {f"POST /api/v1/auth/{action}/" for action in ("register", "login", "refresh", "logout")}
+    assert open_to_all == {
+        f"POST /api/v1/auth/{action}/"
+        for action in (
+            *("register", "login", "refresh", "logout"),
+            *("password/reset", "password/reset/confirm", "email/verify"),
+        )
+    }
 
 
 def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:

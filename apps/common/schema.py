@@ -29,6 +29,12 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 # What a view answers that has nothing to say.
 NO_CONTENT: Final[Any] = OpenApiResponse(description="Done.")
+# What a view answers that will see to it, and tells nothing.
+ACCEPTED: Final[Any] = OpenApiResponse(
+    {"type": "object", "additionalProperties": False},
+    description="It will be seen to.",
+    examples=[OpenApiExample("accepted", value={}, response_only=True)],
+)
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
 
 

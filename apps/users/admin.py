@@ -1,18 +1,21 @@
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.password_validation import validate_password
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, UnavailableError
 from apps.common.requests import actor
 from apps.users.managers import UserManager
 from apps.users.models import Session, User
-from apps.users.services import UserService
+from apps.users.services import ErasureService, UserService
 from infrastructure.redis import RedisUnavailable
+
+_TIMES: Final = ("email_verified_at", "last_login", "created_at", "updated_at", "erased_at")
 
 
 class UserCreationForm(forms.ModelForm[User]):
@@ -37,26 +40,14 @@ class UserAdmin(admin.ModelAdmin[User]):
     """Accounts, under the same rules as over the API: every change goes through UserService."""
 
     list_display = ("email", "name", "role", "is_active", "is_staff", "created_at")
-    list_filter = ("role", "is_active", "is_staff")
+    list_filter = ("role", "is_active", "is_staff", ("erased_at", admin.EmptyFieldListFilter))
     search_fields = ("email", "name")
     search_help_text = "Beginnings of words of the name or the address."
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
-    actions = ("deactivate", "reactivate")
-    readonly_fields = ("id", "email", "is_active", "email_verified_at", "last_login", "created_at", "updated_at")
-    fields = (
-        "id",
-        "email",
-        "name",
-        "phone",
-        "role",
-        "is_staff",
-        "is_active",
-        "email_verified_at",
-        "last_login",
-        "created_at",
-        "updated_at",
-    )
+    actions = ("deactivate", "reactivate", "erase")
+    readonly_fields = ("id", "email", "is_active", *_TIMES)
+    fields = ("id", "email", "name", "phone", "role", "is_staff", "is_active", *_TIMES)
     add_form = UserCreationForm
     add_fields: ClassVar[tuple[str, ...]] = ("email", "name", "phone", "role", "password")
 
@@ -87,8 +78,12 @@ class UserAdmin(admin.ModelAdmin[User]):
         return () if obj is None else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Never: accounts are deactivated, since what they wrote refers to them."""
+        """Never: accounts are deactivated or erased, since what they wrote refers to them."""
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Not of what was erased: there is nothing left to change."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
 
     def changeform_view(
         self,
@@ -125,6 +120,15 @@ class UserAdmin(admin.ModelAdmin[User]):
     @admin.action(permissions=["change"], description="Reactivate the selected accounts")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, UserService.reactivate, "reactivated")
+
+    @admin.action(permissions=["change"], description="Erase the selected accounts for good")
+    def erase(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Ask once more before it is done."""
+        if "sure" in request.POST:
+            self._each(request, queryset, ErasureService.erase, "erased")
+            return None
+        context = self.admin_site.each_context(request) | {"title": "Erase for good?", "accounts": queryset}
+        return TemplateResponse(request, "admin/users/user/erase.html", context)
 
     def _each(self, request: HttpRequest, queryset: QuerySet[User], service: Any, done: str) -> None:
         count = 0

@@ -15,8 +15,8 @@ _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 class JWTAuthentication(BaseAuthentication):
     """`Authorization: Bearer ACCESS` (RFC 6750). Authority is read from the account at each request."""
 
-    def authenticate(self, request: Request) -> tuple[Account, None] | None:
-        """Return the account that the token speaks for, or None without a bearer token.
+    def authenticate(self, request: Request) -> tuple[Account, str] | None:
+        """Return the account that the token speaks for, and the token, or None without a bearer token.
 
         Raises:
             AuthenticationError: If there is a token and it is not good.
@@ -27,7 +27,7 @@ class JWTAuthentication(BaseAuthentication):
         match = _BEARER.fullmatch(header)
         if match is None:
             raise TokenInvalidError
-        return SessionService.resume(access=match[1]), None
+        return SessionService.resume(access=match[1]), match[1]
 
     def authenticate_header(self, request: Request) -> str:
         # Without it DRF would answer 403 to a missing token.

@@ -35,3 +35,11 @@ class Notice(TextChoices):
     MFA_ENABLED = "mfa_enabled"
     MFA_DISABLED = "mfa_disabled"
     RECOVERY_CODE_USED = "recovery_code_used"
+
+
+class LinkPurpose(TextChoices):
+    """What the link of a mail does for whoever opens it."""
+
+    VERIFY_EMAIL = "verify_email"
+    CHANGE_EMAIL = "change_email"
+    RESET_PASSWORD = "reset_password"

@@ -1,4 +1,4 @@
-from apps.common.exceptions import AuthenticationError, ConflictError
+from apps.common.exceptions import AuthenticationError, ConflictError, FieldError, InvalidInputError
 
 
 class WrongCredentialsError(AuthenticationError):
@@ -27,6 +27,25 @@ class SessionRevokedError(AuthenticationError):
     detail = "This session is over. Sign in again."
 
 
+class WrongPasswordError(InvalidInputError):
+    """The password that somebody who is signed in was asked for once more is wrong."""
+
+    def __init__(self, field: str = "password") -> None:
+        super().__init__([FieldError(field, "wrong", "This is not the password of the account.")])
+
+
+class LinkInvalidError(InvalidInputError):
+    """The token of a link is not ours, was used, or was made for a state that is no more."""
+
+    def __init__(self) -> None:
+        super().__init__([FieldError("token", "invalid", "This link is not valid, or was used before.")])
+
+
+class LinkExpiredError(InvalidInputError):
+    def __init__(self) -> None:
+        super().__init__([FieldError("token", "expired", "The time of this link is over: ask for another.")])
+
+
 class EmailTakenError(ConflictError):
     detail = "An account with this address exists."
 
@@ -37,3 +56,7 @@ class LastAdminError(ConflictError):
 
 class OwnAccountError(ConflictError):
     detail = "You cannot deactivate your own account here."
+
+
+class ErasedAccountError(ConflictError):
+    detail = "This account was erased; nothing brings it back."

@@ -28,6 +28,8 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     avatar = models.CharField(max_length=255, blank=True, default="")
     # The address that will be the account's once it is confirmed.
     pending_email = EncryptedCharField(max_length=254, null=True, blank=True)
+    # Since then the row tells nothing of anybody, and stays only for what refers to it.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Tokens carry it; raising it ends every one of them.
     token_version = models.PositiveIntegerField(default=1, editable=False)
     # Raised by a trigger on every update, whoever makes it: the cache keeps the higher one.
@@ -50,6 +52,20 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
             models.CheckConstraint(
                 name="users_superuser_is_admin", condition=Q(is_superuser=False) | Q(role=Role.ADMIN)
             ),
+            models.CheckConstraint(
+                name="users_erased_is_nobody",
+                condition=Q(erased_at__isnull=True)
+                | Q(
+                    is_active=False,
+                    role=Role.USER,
+                    is_staff=False,
+                    name="",
+                    phone__isnull=True,
+                    pending_email__isnull=True,
+                    email_verified_at__isnull=True,
+                    avatar="",
+                ),
+            ),
         ]
         # One for each order and each narrow filter of the list, so that it costs the same however many there are.
         indexes = [
@@ -66,6 +82,21 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     @property
     def email_verified(self) -> bool:
         return self.email_verified_at is not None
+
+
+class FormerAddress(BaseModel):
+    """The address that an account had before it was changed, until it has been told."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_addresses")
+    email = EncryptedCharField(max_length=254)
+
+    class Meta:
+        db_table = "former_addresses"
+        verbose_name_plural = "former addresses"
+        indexes = [models.Index(fields=["created_at"], name="former_addresses_created")]
+
+    def __str__(self) -> str:
+        return f"of {self.user_id}"
 
 
 class Session(BaseModel):

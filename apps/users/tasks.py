@@ -4,7 +4,7 @@ from celery import shared_task
 
 from apps.common.exceptions import NotFoundError
 from apps.users.selectors import UserSelector
-from apps.users.services import AvatarService, SessionService
+from apps.users.services import AvatarService, EmailAddressService, MailService, SessionService
 from infrastructure.email.service import EmailService
 from infrastructure.queue.jobs import job
 from infrastructure.storage import FileStore
@@ -12,13 +12,38 @@ from infrastructure.storage import FileStore
 
 @job(name="users.send_welcome_email")
 def send_welcome_email(job_id: UUID, user_id: str) -> None:
-    """Greet a new account."""
-    try:
-        account = UserSelector.by_id(user_id=UUID(user_id))
-    except NotFoundError:
-        # Gone since; there is nobody to greet.
-        return
-    EmailService.send_welcome(to=account.email, name=account.name, key=str(job_id))
+    """Greet a new account, with the link that confirms its address."""
+    MailService.welcome(job_id=job_id, user_id=UUID(user_id))
+
+
+@job(name="users.send_verification")
+def send_verification(job_id: UUID, user_id: str) -> None:
+    """Send the link that confirms an address once more."""
+    MailService.verification(job_id=job_id, user_id=UUID(user_id))
+
+
+@job(name="users.send_password_reset")
+def send_password_reset(job_id: UUID, user_id: str) -> None:
+    """Send the way to a new password, if there is such an account."""
+    MailService.password_reset(job_id=job_id, user_id=UUID(user_id))
+
+
+@job(name="users.send_email_change")
+def send_email_change(job_id: UUID, user_id: str) -> None:
+    """Send the link that makes another address the account's."""
+    MailService.email_change(job_id=job_id, user_id=UUID(user_id))
+
+
+@job(name="users.send_address_taken")
+def send_address_taken(job_id: UUID, user_id: str) -> None:
+    """Tell an owner that somebody tried to register with the address."""
+    MailService.address_taken(job_id=job_id, user_id=UUID(user_id))
+
+
+@job(name="users.send_email_changed")
+def send_email_changed(job_id: UUID, former_address_id: str) -> None:
+    """Tell a former address that it is one."""
+    MailService.email_changed(job_id=job_id, former_address_id=UUID(former_address_id))
 
 
 @job(name="users.send_security_notice")
@@ -27,6 +52,8 @@ def send_security_notice(job_id: UUID, user_id: str, notice: str) -> None:
     try:
         account = UserSelector.by_id(user_id=UUID(user_id))
     except NotFoundError:
+        return
+    if not account.is_active:
         return
     EmailService.send_security_notice(to=account.email, name=account.name, notice=notice, key=str(job_id))
 
@@ -47,3 +74,4 @@ def clean_orphaned_files(_job_id: UUID) -> None:
 def clean_expired_tokens() -> None:
     """Delete sessions and refresh tokens that are over by their date. Beat sends it every hour."""
     SessionService.purge_expired()
+    EmailAddressService.purge_former()

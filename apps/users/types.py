@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final
 from uuid import UUID
@@ -55,3 +55,12 @@ class Credentials:
     refresh: str
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105  # the scheme's name, RFC 6750
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMail:
+    """A mail with a link, as it is to be sent."""
+
+    to: str
+    name: str
+    link: str = field(repr=False)

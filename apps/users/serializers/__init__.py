@@ -1,12 +1,14 @@
 """What travels: one module for each group of addresses."""
 
-from apps.users.serializers.auth import (
-    CredentialsSerializer,
-    LoginSerializer,
-    RefreshSerializer,
-    RegisterSerializer,
-)
+from apps.users.serializers.auth import CredentialsSerializer, LoginSerializer, RefreshSerializer, RegisterSerializer
 from apps.users.serializers.avatars import AvatarSerializer
+from apps.users.serializers.emails import EmailChangeSerializer, EmailVerifySerializer
+from apps.users.serializers.erasure import ErasureSerializer
+from apps.users.serializers.passwords import (
+    PasswordChangeSerializer,
+    PasswordResetConfirmSerializer,
+    PasswordResetSerializer,
+)
 from apps.users.serializers.users import (
     AdminUserUpdateSerializer,
     ProfileSerializer,
@@ -19,7 +21,13 @@ __all__ = [
     "AdminUserUpdateSerializer",
     "AvatarSerializer",
     "CredentialsSerializer",
+    "EmailChangeSerializer",
+    "EmailVerifySerializer",
+    "ErasureSerializer",
     "LoginSerializer",
+    "PasswordChangeSerializer",
+    "PasswordResetConfirmSerializer",
+    "PasswordResetSerializer",
     "ProfileSerializer",
     "RefreshSerializer",
     "RegisterSerializer",

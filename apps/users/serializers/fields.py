@@ -10,6 +10,7 @@ from apps.users.managers import UserManager
 
 PASSWORD_LENGTH: Final = 1_024
 TOKEN_LENGTH: Final = 4_096
+EXAMPLE_TOKEN: Final = "AaIU7qv2f72QJd9Jfu1gvwGiFO6r93mxqrrgLPvkXMdr8W7VApzk5tMn8737df2AMSkOU7PmyXqKPXv8KWlGXQ"  # noqa: S105  # opens nothing
 
 
 @extend_schema_field(OpenApiTypes.EMAIL)
@@ -42,3 +43,10 @@ class PasswordField(StrictCharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=PASSWORD_LENGTH, trim_whitespace=False, **kwargs)
+
+
+class LinkTokenField(StrictCharField):
+    """The token of a link as it stood there; what has another shape is wrong like one that was used."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=TOKEN_LENGTH, trim_whitespace=False, **kwargs)

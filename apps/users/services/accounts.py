@@ -4,18 +4,17 @@ from uuid import UUID
 
 import structlog
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.common.enums import Role
-from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError
+from apps.common.exceptions import ForbiddenError
 from apps.common.types import Actor
 from apps.users.exceptions import EmailTakenError, LastAdminError, OwnAccountError, WrongCredentialsError
 from apps.users.managers import UserManager
 from apps.users.models import User
 from apps.users.selectors import UserSelector
-from apps.users.services.locks import lock_active_admins, lock_user
+from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
+from apps.users.services.passwords import is_password_of, require_good_password
 from apps.users.services.sessions import SessionService, end_all_sessions
 from apps.users.types import Account, Credentials
 from infrastructure.queue import outbox
@@ -33,7 +32,7 @@ class UserService:
             EmailTakenError: If an account has the address, also when both are made at the same time.
         """
         user = User(email=UserManager.normalize_email(email), name=name, phone=phone)
-        _require_good_password(password, user)
+        require_good_password(password, user)
         # Hashed for taken addresses as well, so that time does not tell which those are; and outside of the
         # transaction, since it costs a hundred times as much as the insert.
         user.password = make_password(password)
@@ -59,7 +58,7 @@ class UserService:
         if user is None:
             make_password(password)
             raise WrongCredentialsError
-        if not user.check_password(password) or not user.is_active:
+        if not is_password_of(user, password) or not user.is_active:
             raise WrongCredentialsError
         return SessionService.open(user_id=user.pk, password_hash=user.password)
 
@@ -71,15 +70,16 @@ class UserService:
             NotFoundError: If there is no such account.
             ForbiddenError: If the role or that access is to change and the actor is no admin.
             LastAdminError: If this would leave no active admin.
+            ErasedAccountError: If the account was erased.
         """
         with transaction.atomic():
             admins = lock_active_admins() if "role" in changes else []
-            user = lock_user(user_id)
+            user = lock_kept_user(user_id)
             if "role" in changes and changes["role"] != user.role:
-                _require_admin(actor)
+                require_admin(actor)
                 _change_role(user, Role(changes["role"]), admins)
             if changes.get("is_staff", user.is_staff) != user.is_staff:
-                _require_admin(actor)
+                require_admin(actor)
                 user.is_staff = changes["is_staff"]
             user.name = changes.get("name", user.name)
             user.phone = changes.get("phone", user.phone)
@@ -96,7 +96,7 @@ class UserService:
             OwnAccountError: If it is the actor's own.
             LastAdminError: If it is the last active admin's.
         """
-        _require_admin(actor)
+        require_admin(actor)
         if actor.id == user_id:
             raise OwnAccountError
         with transaction.atomic():
@@ -104,7 +104,7 @@ class UserService:
             user = lock_user(user_id)
             if not user.is_active:
                 return
-            _require_another_admin(user, admins)
+            require_another_admin(user, admins)
             user.is_active = False
             end_all_sessions(user)
             user.save(update_fields=["is_active", "token_version", "updated_at"])
@@ -117,10 +117,11 @@ class UserService:
         Raises:
             ForbiddenError: If the actor is no admin.
             NotFoundError: If there is no such account.
+            ErasedAccountError: If it was erased.
         """
-        _require_admin(actor)
+        require_admin(actor)
         with transaction.atomic():
-            user = lock_user(user_id)
+            user = lock_kept_user(user_id)
             if user.is_active:
                 return
             user.is_active = True
@@ -128,27 +129,18 @@ class UserService:
         log.info("account_reactivated", account_id=str(user_id), by=str(actor.id))
 
 
-def _require_good_password(password: str, user: User) -> None:
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidInputError(
-            [FieldError("password", problem.code or "invalid", problem.messages[0]) for problem in error.error_list]
-        ) from None
-
-
-def _require_admin(actor: Actor) -> None:
+def require_admin(actor: Actor) -> None:
     if actor.role != Role.ADMIN:
         raise ForbiddenError
 
 
-def _require_another_admin(user: User, admins: list[User]) -> None:
+def require_another_admin(user: User, admins: list[User]) -> None:
     if user.role == Role.ADMIN and user.is_active and not any(admin.pk != user.pk for admin in admins):
         raise LastAdminError
 
 
 def _change_role(user: User, role: Role, admins: list[User]) -> None:
-    _require_another_admin(user, admins)
+    require_another_admin(user, admins)
     if user.role == Role.ADMIN:
         user.is_staff = user.is_superuser = False
     user.role = role

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from apps.common.enums import Role
 from apps.common.exceptions import NotFoundError
+from apps.users.exceptions import ErasedAccountError
 from apps.users.models import User
 
 
@@ -11,6 +12,22 @@ def lock_user(user_id: UUID) -> User:
     user = User.objects.select_for_update().filter(pk=user_id).first()
     if user is None:
         raise NotFoundError
+    return user
+
+
+def lock_kept_user(user_id: UUID) -> User:
+    """Lock an account that is to be changed or opened again."""
+    user = lock_user(user_id)
+    if user.erased_at is not None:
+        raise ErasedAccountError
+    return user
+
+
+def lock_verified_user(user_id: UUID, password_hash: str) -> User | None:
+    """Lock an account whose password was just verified; None if it was closed or its password changed since then."""
+    user = User.objects.select_for_update().filter(pk=user_id).first()
+    if user is None or not user.is_active or user.password != password_hash:
+        return None
     return user
 
 

@@ -18,7 +18,7 @@ from apps.users.exceptions import (
 from apps.users.models import RefreshToken, Session, User
 from apps.users.selectors import SessionSelector
 from apps.users.services.audit import AuditService
-from apps.users.services.locks import lock_user
+from apps.users.services.locks import lock_user, lock_verified_user
 from apps.users.services.notices import NoticeService
 from apps.users.types import Account, Credentials
 from infrastructure import origin, tokens
@@ -40,8 +40,8 @@ class SessionService:
             WrongCredentialsError: If the account was closed or its password changed since then.
         """
         with transaction.atomic():
-            user = User.objects.select_for_update().filter(pk=user_id).first()
-            if user is None or not user.is_active or user.password != password_hash:
+            user = lock_verified_user(user_id, password_hash)
+            if user is None:
                 raise WrongCredentialsError
             client = origin.current()
             session = Session.objects.create(
@@ -121,10 +121,32 @@ class SessionService:
         return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
 
 
-def end_all_sessions(user: User) -> None:
-    """End them and raise the version, which also refuses tokens of sessions that are being opened meanwhile."""
+def end_all_sessions(user: User, *, but: Session | None = None) -> None:
+    """End them and raise the version, which also refuses tokens of sessions that are being opened meanwhile.
+
+    Args:
+        but: One that goes on; it needs a new pair, as its tokens are refused like all others.
+    """
     user.token_version += 1
-    user.sessions.filter(ended_at=None).update(ended_at=timezone.now())
+    sessions = user.sessions.filter(ended_at=None)
+    (sessions.exclude(pk=but.pk) if but else sessions).update(ended_at=timezone.now())
+
+
+def renew_session(user: User, access: str) -> Credentials:
+    """End every session of a user but that of the access token, which goes on with the pair that is returned.
+
+    Call it with the user's row locked, and save the row.
+
+    Raises:
+        SessionRevokedError: If it is over itself.
+    """
+    session = Session.objects.select_for_update().filter(pk=_decode(access, "access").session_id, user=user).first()
+    if session is None or not _is_open(session):
+        raise SessionRevokedError
+    end_all_sessions(user, but=session)
+    pair = _issue(user, session)
+    _store(pair.refresh_claims, session)
+    return _credentials(pair)
 
 
 def _is_open(session: Session) -> bool:

@@ -2,7 +2,10 @@ from typing import Any, Final
 
 from apps.common.tests.access import Call, Route, everyone, only, signed_in, together
 from apps.common.types import Actor
+from apps.users.enums import LinkPurpose
+from apps.users.selectors import UserSelector
 from apps.users.tests.factories import PASSWORD
+from apps.users.tests.support import link_token
 
 # The account that the table's owner has.
 EMAIL: Final = "target@example.com"
@@ -16,10 +19,19 @@ def _account(owner: Actor) -> dict[str, Any]:
     return {"user_id": owner.id}
 
 
+def _link(purpose: LinkPurpose) -> str:
+    """Return the token that a mail to the owner would hold."""
+    owner = UserSelector.by_email(email=EMAIL)
+    assert owner is not None
+    return link_token(owner.pk, purpose)
+
+
 def _changes(call: Call) -> dict[str, Any]:
     role = {"role": "user"} if call.caller == "admin" and call.method == "PUT" else {}
     return {"name": "Ada King", "phone": None} | role
 
+
+_NEW_PASSWORD: Final = "nine hundred lanterns"
 
 ROUTES: Final = {
     "api/v1/auth/register/": Route(
@@ -32,6 +44,19 @@ ROUTES: Final = {
     "api/v1/auth/me/": Route(signed_in(GET=200, HEAD=200, PATCH=200), body=lambda _: {"name": "Ada King"}),
     # What the table sends is JSON.
     "api/v1/auth/me/avatar/": Route(signed_in(PUT=415, DELETE=204)),
+    "api/v1/auth/me/erase/": Route(signed_in(POST=204), body=lambda _: {"password": PASSWORD}),
+    "api/v1/auth/password/change/": Route(
+        signed_in(POST=200), body=lambda _: {"current": PASSWORD, "new": _NEW_PASSWORD}
+    ),
+    "api/v1/auth/password/reset/": Route(everyone(POST=202), body=lambda _: {"email": EMAIL}),
+    "api/v1/auth/password/reset/confirm/": Route(
+        everyone(POST=204), body=lambda _: {"token": _link(LinkPurpose.RESET_PASSWORD), "new": _NEW_PASSWORD}
+    ),
+    "api/v1/auth/email/verify/": Route(everyone(POST=204), body=lambda _: {"token": _link(LinkPurpose.VERIFY_EMAIL)}),
+    "api/v1/auth/email/verify/resend/": Route(signed_in(POST=202)),
+    "api/v1/auth/email/change/": Route(
+        signed_in(POST=202), body=lambda _: {"email": "other@example.com", "password": PASSWORD}
+    ),
     "api/v1/users/": Route(only({"admin"}, GET=200, HEAD=200)),
     "api/v1/users/<uuid:user_id>/": Route(
         together(only({"owner", "admin"}, GET=200, HEAD=200, PUT=200, PATCH=200), only({"admin"}, DELETE=204)),

@@ -1,5 +1,6 @@
 """What the tests of this slice share: many callers at one instant, a Redis that is away, rows as they stand."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,19 @@ from threading import Barrier
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from celery import current_app
 from django.conf import settings
+from django.core import mail
 from django.db import connections
 from django.test import override_settings
+from uuid6 import uuid7
 
 from apps.common.enums import Role
+from apps.users.enums import LinkPurpose
 from apps.users.models import User
+from apps.users.services import LinkService
 from infrastructure import redis
+from infrastructure.queue.models import OutboxRow, OutboxState
 
 if TYPE_CHECKING:
     from conftest import AuthenticatedClient
@@ -111,6 +118,35 @@ def wrong_fields(response: Any) -> dict[str, str]:
     """Return the code of each field that a 400 names."""
     assert problem(response) == (400, "validation_error")
     return {error["field"]: error["code"] for error in response.json()["errors"]}
+
+
+def run_jobs() -> None:
+    """Do what a worker would: run each job that waits, the first recorded first."""
+    current_app.loader.import_default_modules()
+    waiting = OutboxRow.objects.filter(state__in=(OutboxState.PENDING, OutboxState.PUBLISHED)).order_by("id")
+    for job in waiting:
+        current_app.tasks[job.name](str(job.pk))
+
+
+def link_in(message: Any) -> str:
+    """Return the one link of a mail, which stands in its text and in its HTML."""
+    links = [re.findall(r"https?://[^\s\"<]+", part) for part in (message.body, message.alternatives[0][0])]
+    (link,) = {*links[0], *links[1]}
+    assert all(links)
+    return str(link)
+
+
+def link_token(user_id: UUID, purpose: LinkPurpose) -> str:
+    """Return the token that a mail of this moment would hold; an empty text if none would be sent."""
+    sent = LinkService.for_mail(purpose=purpose, user_id=user_id, job_id=uuid7())
+    return sent.link.partition("#token=")[2] if sent else ""
+
+
+def mailed_token(email: str) -> str:
+    """Run what waits, and return the token of the link that was last mailed to the address."""
+    run_jobs()
+    message = [message for message in mail.outbox if message.to == [email]][-1]
+    return link_in(message).partition("#token=")[2]
 
 
 def redis_contents() -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from apps.common.enums import Role
 from apps.users.exceptions import SessionRevokedError
 from apps.users.models import Session, User
-from apps.users.services import SessionService, UserService
+from apps.users.services import ErasureService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.support import redis_refusing, row
 from infrastructure.queue.models import OutboxRow
@@ -245,6 +245,50 @@ def test_the_action_reactivates(browser: Browser) -> None:
     assert _messages(response) == ["1 reactivated."]
 
 
+def test_erasing_is_asked_for_once_more(browser: Browser) -> None:
+    users = UserFactory.create_batch(2)
+    before = [row(user.pk) for user in users]
+
+    page = browser.post(LIST, {"action": "erase", "_selected_action": [str(user.pk) for user in users]})
+
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "Nothing brings an erased account back." in text
+    assert [f">{user.email}<" in text for user in users] == [True, True]
+    assert re.findall(r'name="_selected_action" value="([^"]+)"', text) == [str(user.pk) for user in reversed(users)]
+    assert [row(user.pk) for user in users] == before
+
+
+def test_the_site_erases_by_the_same_service_and_shows_nothing_personal_afterwards(
+    browser: Browser, admin: User
+) -> None:
+    user = UserFactory.create(email="ada@example.com", name="Lovelace", phone="+442079460000")
+    UserService.login(email=user.email, password=PASSWORD)
+    keys = [str(user.pk), str(admin.pk)]
+
+    response = browser.post(LIST, {"action": "erase", "_selected_action": keys, "sure": "yes"})
+
+    assert sorted(_messages(response)) == ["1 erased.", f"{admin}: You cannot erase your own account here."]
+    assert User.objects.get(pk=user.pk).erased_at is not None
+    for path in (LIST, f"{LIST}?erased_at__isempty=0", _page(user), "/admin/users/session/"):
+        page = browser.get(path).content.decode()
+        assert not re.search(r"ada@example|Lovelace|442079", page), path
+    assert str(user.pk) in browser.get(LIST).content.decode()
+
+
+def test_an_erased_account_can_only_be_looked_at(browser: Browser, admin: User) -> None:
+    user = UserFactory.create()
+    ErasureService.erase(actor=admin, user_id=user.pk)
+    before = row(user.pk)
+
+    assert browser.get(_page(user)).status_code == 200
+    assert browser.post(_page(user), _form(user, name="Eve")).status_code == 403
+    response = browser.post(LIST, {"action": "reactivate", "_selected_action": [str(user.pk)]})
+
+    assert _messages(response)[0].endswith("This account was erased; nothing brings it back.")
+    assert row(user.pk) == before
+
+
 def test_no_account_is_deleted_here(browser: Browser) -> None:
     user = UserFactory.create()
 
@@ -293,12 +337,12 @@ def test_an_account_whose_role_may_not_be_given_is_not_made_at_all(clerk: Browse
     assert not OutboxRow.objects.exists()
 
 
-@pytest.mark.parametrize("action", ["deactivate", "reactivate"])
-def test_permissions_of_the_site_close_and_open_no_account(clerk: Browser, action: str) -> None:
-    user = UserFactory.create(is_active=action == "deactivate")
+@pytest.mark.parametrize("action", ["deactivate", "reactivate", "erase"])
+def test_permissions_of_the_site_close_open_and_erase_no_account(clerk: Browser, action: str) -> None:
+    user = UserFactory.create(is_active=action != "reactivate")
     before = row(user.pk)
 
-    response = clerk.post(LIST, {"action": action, "_selected_action": [str(user.pk)]})
+    response = clerk.post(LIST, {"action": action, "_selected_action": [str(user.pk)], "sure": "yes"})
 
     assert _messages(response) == [f"{user}: You are not allowed to do this."]
     assert row(user.pk) == before

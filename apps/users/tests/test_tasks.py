@@ -9,7 +9,7 @@ from apps.users.models import RefreshToken, Session
 from apps.users.services import NoticeService, UserService
 from apps.users.tasks import clean_expired_tokens, send_security_notice, send_welcome_email
 from apps.users.tests.factories import PASSWORD, UserFactory
-from infrastructure.email.service import NOTICES
+from infrastructure.email.messages import NOTICES
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
 

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from apps.common.schema import NO_CONTENT
+from apps.common.schema import ACCEPTED, NO_CONTENT
 from apps.common.serializers import validated
 from apps.common.throttling import (
     BurstUserThrottle,
@@ -23,7 +23,7 @@ from apps.users.serializers import (
     RegisterSerializer,
     UserSerializer,
 )
-from apps.users.services import SessionService, UserService
+from apps.users.services import RegistrationService, SessionService, UserService
 
 _LOCATION: Any = OpenApiParameter(
     "Location",
@@ -53,11 +53,16 @@ class AuthViewSet(BaseViewSet):
     def get_throttles(self) -> list[Any]:
         return [throttle() for throttle in self.throttles_by_action.get(self.action, self.throttle_classes)]
 
-    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer}, parameters=[_LOCATION])
+    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer, 202: ACCEPTED}, parameters=[_LOCATION])
     def register(self, request: Request) -> Response:
-        """Open an account. The welcome mail follows."""
+        """Open an account. The welcome mail follows.
+
+        Where the server does not disclose taken addresses, it is 202 with an empty object, taken or not.
+        """
         data = validated(RegisterSerializer(data=request.data))
-        account = UserService.register(**data)
+        account = RegistrationService.sign_up(**data)
+        if account is None:
+            return Response({}, status=202)
         location = reverse("user", kwargs={"user_id": account.id})
         return Response(UserSerializer(account).data, status=201, headers={"Location": location})
 

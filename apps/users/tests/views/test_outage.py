@@ -9,12 +9,14 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.users.enums import LinkPurpose
 from apps.users.models import Session, User
 from apps.users.tests.factories import PASSWORD, UserFactory
 from apps.users.tests.support import (
     Client,
     SignIn,
     at_once,
+    link_token,
     problem,
     redis_hanging,
     redis_refusing,
@@ -51,6 +53,20 @@ REFUSED: dict[str, Request] = {
     "refresh": lambda client, _: client.post("/api/v1/auth/refresh/", {"refresh": client.refresh}),
     "logout": lambda client, _: client.post("/api/v1/auth/logout/", {"refresh": client.refresh}),
     "logout-all": lambda client, _: client.post("/api/v1/auth/logout-all/"),
+    "password change": lambda client, _: client.post(
+        "/api/v1/auth/password/change/", {"current": PASSWORD, "new": "nine hundred lanterns"}
+    ),
+    "password reset": lambda client, _: client.post(
+        "/api/v1/auth/password/reset/confirm/",
+        {"token": link_token(client.user.pk, LinkPurpose.RESET_PASSWORD), "new": "nine hundred lanterns"},
+    ),
+    "address change": lambda client, _: client.post(
+        "/api/v1/auth/email/change/", {"email": "other@example.com", "password": PASSWORD}
+    ),
+    "confirmation": lambda client, _: client.post(
+        "/api/v1/auth/email/verify/", {"token": link_token(client.user.pk, LinkPurpose.VERIFY_EMAIL)}
+    ),
+    "erasure": lambda client, _: client.post("/api/v1/auth/me/erase/", {"password": PASSWORD}),
     "deactivation": lambda client, url: client.delete(url),
     "role change": lambda client, url: client.patch(url, {"role": "moderator"}),
 }
@@ -93,6 +109,26 @@ def test_registration_goes_on_under_a_tenth_of_its_limits(api: APIClient, settin
 
     assert statuses == [201, 201, 429]
     assert User.objects.count() == OutboxRow.objects.count() == 2
+
+
+@both_outages
+def test_mails_are_asked_for_under_a_tenth_of_their_limits(
+    api: APIClient, auth_api: SignIn, settings: Settings, outage: Outage
+) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"reset_address": (20, 60), "verify": (20, 60)}
+    # Counted in this process, which outlives the test: so from an address of this test's own.
+    address = "203.0.113.3" if outage is redis_refusing else "203.0.113.4"
+    client = auth_api(Role.USER)
+
+    with outage():
+        resets = [
+            api.post("/api/v1/auth/password/reset/", {"email": client.user.email}, REMOTE_ADDR=address).status_code
+            for _ in range(3)
+        ]
+        mails = [client.post("/api/v1/auth/email/verify/resend/", REMOTE_ADDR=address).status_code for _ in range(3)]
+
+    assert (resets, mails) == ([202, 202, 429], [202, 202, 429])
+    assert OutboxRow.objects.count() == 4
 
 
 def test_once_redis_is_back_everything_is(api: APIClient, auth_api: SignIn) -> None:

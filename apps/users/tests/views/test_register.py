@@ -1,11 +1,13 @@
 from typing import Any
 
 import pytest
+from django.core import mail
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.users.models import User
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, problem, wrong_fields
+from apps.users.tests.support import at_once, problem, run_jobs, wrong_fields
 from infrastructure.queue.models import OutboxRow
 
 URL = "/api/v1/auth/register/"
@@ -160,3 +162,35 @@ def test_a_hundred_parallel_registrations_of_one_address_in_two_spellings_make_o
     assert sorted(statuses) == [201] + [409] * 99
     assert User.objects.count() == 1
     assert OutboxRow.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_where_taken_addresses_are_not_disclosed_both_answers_are_alike(api: APIClient, settings: Settings) -> None:
+    settings.REGISTRATION_DISCLOSES_TAKEN = False
+    UserFactory.create(email="ada@example.com")
+
+    answers = [
+        api.post(URL, BODY | {"email": email}, headers={"X-Request-ID": "same"})
+        for email in ("ada@example.com", "bob@example.com")
+    ]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(202, b"{}")] * 2
+    told = [{name: text for name, text in answer.headers.items() if name != "RateLimit"} for answer in answers]
+    assert told[0] == told[1]
+    assert "Location" not in told[0]
+    assert set(User.objects.values_list("email", flat=True)) == {"ada@example.com", "bob@example.com"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hundred_parallel_registrations_that_disclose_nothing_make_one_account_and_one_mail(
+    settings: Settings,
+) -> None:
+    settings.REGISTRATION_DISCLOSES_TAKEN = False
+    spellings = ["ada@example.com", "ＡＤＡ@Example.COM"]
+
+    statuses = at_once(100, lambda number: APIClient().post(URL, BODY | {"email": spellings[number % 2]}).status_code)
+    run_jobs()
+
+    assert statuses == [202] * 100
+    assert User.objects.count() == 1
+    assert [message.subject for message in mail.outbox] == ["Welcome to Layerline"]
