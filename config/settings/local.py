@@ -26,6 +26,16 @@ LAYERLINE_SIGN_IN = "apps.users.management.sign_in.signed_in"
 # The last requests, for /dev/flows/: those that the programs of `make run` serve, which all carry its mark.
 FLOWS_DIR = PROJECT_ROOT / ".dev" / "flows"  # noqa: F405  # from base
 FLOWS_RECORDED = env.raw("LAYERLINE_RUN") is not None
+# The pages that stand in for a client application: where each sends the token of its link, and as what a password.
+LAYERLINE_LINKS = {
+    "verify-email": {"title": "Confirm this address", "action": "/api/v1/auth/email/verify/"},
+    "confirm-email": {"title": "Confirm the new address", "action": "/api/v1/auth/email/verify/"},
+    "reset-password": {
+        "title": "Choose a new password",
+        "action": "/api/v1/auth/password/reset/confirm/",
+        "password": "new",
+    },
+}
 
 # Mail lands in a folder that /dev/mailbox/ shows, unless EMAIL_URL names a real server.
 EMAIL_BACKEND = "layerline.devpages.mailbox.MailboxBackend"

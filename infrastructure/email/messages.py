@@ -88,7 +88,7 @@ def security_notice(*, name: str, notice: str) -> Message:
 
 def samples() -> list[Message]:
     """Return one mail of each kind, filled in with what nobody is called, to be looked at."""
-    link = f"{settings.APP_URL}/sample#token={'0' * 86}"
+    link = f"{settings.APP_URL}/verify-email#token={'0' * 86}"
     linked: list[Callable[..., Message]] = [welcome, verification, email_change, password_reset]
     return [
         *(kind(name="Ada Lovelace", link=link) for kind in linked),

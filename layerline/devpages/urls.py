@@ -27,10 +27,12 @@ urlpatterns = [
     path("dev/flows/delete/", views.delete_all_flows, name="delete-flows"),
     path("dev/flows/<file_id:flow_id>/", views.flow, name="flow"),
     path("dev/mailbox/", views.mails, name="mails"),
+    path("dev/mailbox/samples/", views.store_samples, name="samples"),
     path("dev/mailbox/delete/", views.delete_all_mails, name="delete-all"),
     path("dev/mailbox/<file_id:mail_id>/", views.mail, name="mail"),
     path("dev/mailbox/<file_id:mail_id>/text/", views.mail_text, name="mail-text"),
     path("dev/mailbox/<file_id:mail_id>/source/", views.mail_source, name="mail-source"),
     path("dev/mailbox/<file_id:mail_id>/html/", views.mail_html, name="mail-html"),
     path("dev/mailbox/<file_id:mail_id>/delete/", views.delete_mail, name="delete"),
+    path("<slug:name>", views.link, name="link"),
 ]

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import django
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from infrastructure.email.messages import samples
+from infrastructure.email.service import compose
 from layerline.devpages import flows, mailbox, probes
 from layerline.flow.recorder import Node
 from layerline.flow.report import Section, timeline
@@ -21,6 +24,7 @@ from layerline.flow.trace import frames_of
 
 PYPROJECT: Final = Path(__file__).resolve().parents[2] / "pyproject.toml"
 MAILS_SHOWN: Final = 200
+SAMPLES_TO: Final = "sample@example.com"
 # A mail is foreign HTML: no script, no request to anywhere, an origin of its own. Its links open in a new tab.
 MAIL_CONTENT_SECURITY_POLICY: Final = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
@@ -94,6 +98,15 @@ def mail_html(_request: HttpRequest, mail_id: str) -> HttpResponse:
 
 
 @require_POST
+def store_samples(_request: HttpRequest) -> HttpResponse:
+    """Put one mail of each kind that the project sends into the mailbox."""
+    mails = [compose(sample, to=SAMPLES_TO) for sample in samples()]
+    # The newest stands first in the list.
+    mailbox.MailboxBackend().send_messages(mails[::-1])
+    return redirect("devpages:mails")
+
+
+@require_POST
 def delete_mail(_request: HttpRequest, mail_id: str) -> HttpResponse:
     """Remove one mail."""
     mailbox.delete(mail_id)
@@ -146,6 +159,16 @@ def delete_all_flows(_request: HttpRequest) -> HttpResponse:
     """Remove every flow."""
     flows.delete_all()
     return redirect("devpages:flows")
+
+
+@never_cache
+@require_safe
+def link(request: HttpRequest, name: str) -> HttpResponse:
+    """Take the link of a mail, as `settings.LAYERLINE_LINKS` tells, where no client application does."""
+    known: dict[str, dict[str, str]] = getattr(settings, "LAYERLINE_LINKS", {})
+    if name not in known:
+        raise Http404("No mail leads here.")
+    return render(request, "devpages/link.html", {"link": known[name]})
 
 
 def _mail_or_404(mail_id: str) -> mailbox.Mail:

@@ -6,8 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import django
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import Client
+from pytest_django import Settings
 
+from infrastructure.email.messages import samples
 from layerline.devpages import flows, mailbox
 from layerline.devpages.views import MAILS_SHOWN
 from tests.layerline.devpages.conftest import Send, keep, node
@@ -71,7 +74,7 @@ def test_an_empty_mailbox_says_so_and_offers_nothing_to_delete(pages: Client) ->
     page = page_of(pages, "/dev/mailbox/")
 
     assert "No mail yet." in page
-    assert "<form" not in page
+    assert "/dev/mailbox/delete/" not in page
 
 
 def test_the_mailbox_lists_the_newest_first(pages: Client, send: Send) -> None:
@@ -237,7 +240,7 @@ def test_one_mail_or_all_are_deleted_by_the_forms_of_the_pages(pages: Client, se
     ):
         page = page_of(strict, path)
         assert f'<form method="post" action="{action}">' in page
-        [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        token = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[0]
         response = strict.post(action, {"csrfmiddlewaretoken": token})
         assert (response.status_code, response.headers["Location"]) == (302, "/dev/mailbox/")
         assert [mail.id for mail in mailbox.latest(10)] == left
@@ -366,3 +369,52 @@ class TestFlows:
         assert len(flows.latest(flows.REQUEST)) == 1
         assert strict.post("/dev/flows/delete/", {"csrfmiddlewaretoken": token}).status_code == 302
         assert flows.latest(flows.REQUEST) == []
+
+
+LINKS = {
+    "confirm": {"title": "Confirm <it>", "action": "/api/confirm/"},
+    "reset": {"title": "Choose", "action": "/api/reset/", "password": "new"},
+}
+
+
+def test_the_link_of_a_mail_leads_to_a_page_that_sends_its_token(pages: Client, settings: Settings) -> None:
+    settings.LAYERLINE_LINKS = LINKS
+
+    page, with_password = page_of(pages, "/confirm"), page_of(pages, "/reset")
+
+    assert "<h1>Confirm &lt;it&gt;</h1>" in page
+    assert 'data-action="/api/confirm/"' in page
+    assert "<input" not in page
+    assert re.findall(r'<input type="password" name="([^"]+)"', with_password) == ["new"]
+    assert re.findall(r"<script(?![^>]* src=\"/static/)[^>]*>", page) == []
+    assert finders.find("devpages/link.js")
+
+
+@pytest.mark.parametrize("path", ["/elsewhere", "/confirm/", "/CONFIRM", "/confirm%00"])
+def test_an_address_that_no_mail_leads_to_is_not_found(pages: Client, settings: Settings, path: str) -> None:
+    settings.LAYERLINE_LINKS = LINKS
+
+    assert pages.get(path).status_code == 404
+
+
+def test_without_links_in_the_settings_there_is_no_such_page(pages: Client) -> None:
+    assert pages.get("/verify-email").status_code == 404
+
+
+def test_one_click_puts_a_mail_of_each_kind_into_the_mailbox(pages: Client) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    page = page_of(strict, "/dev/mailbox/")
+    [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+
+    response = strict.post("/dev/mailbox/samples/", {"csrfmiddlewaretoken": token})
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/dev/mailbox/")
+    stored = mailbox.latest(100)
+    assert [mail.subject for mail in stored] == [sample.subject for sample in samples()]
+    assert all(mail.text and mail.html for mail in stored)
+    assert {mail.to for mail in stored} == {"sample@example.com"}
+
+
+def test_samples_are_not_stored_without_the_token_of_the_page(pages: Client) -> None:
+    assert Client(enforce_csrf_checks=True).post("/dev/mailbox/samples/").status_code == 403
+    assert mailbox.count() == 0
