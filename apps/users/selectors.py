@@ -72,7 +72,9 @@ class UserSelector:
 
     @staticmethod
     def by_email(*, email: str) -> User | None:
-        return User.objects.filter(email=UserManager.normalize_email(email)).first()
+        """Return the account of an address in any spelling, its encrypted columns unread."""
+        rows = User.objects.filter(email=UserManager.normalize_email(email))
+        return rows.defer("phone", "pending_email").first()
 
     @staticmethod
     def id_by_email(*, email: str) -> UUID | None:

@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth.hashers import check_password, identify_hasher, make_password
 from pytest_django import Settings
 
-from infrastructure.passwords import Argon2idHasher
+from infrastructure.passwords import Argon2idHasher, nobodys_hash
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +52,13 @@ def test_a_bcrypt_hash_verifies_and_is_replaced() -> None:
     assert replacements == []
     assert check_password("correct horse", encoded, setter=replacements.append)
     assert replacements == ["correct horse"]
+
+
+def test_the_hash_of_nobody_has_the_shape_and_the_cost_of_every_other_and_no_password() -> None:
+    nobodys, somebodys = nobodys_hash(), make_password("correct horse")
+
+    assert len(nobodys) == len(somebodys)
+    assert nobodys.rpartition("$")[0].rpartition("$")[0] == somebodys.rpartition("$")[0].rpartition("$")[0]
+    assert not Argon2idHasher().must_update(nobodys)
+    for password in ("", "nobody's password hash", "correct horse"):
+        assert not check_password(password, nobodys)
