@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
@@ -108,3 +109,46 @@ def test_a_logout(api: APIClient, auth_api: Callable[[Role], "AuthenticatedClien
     body = {"refresh": auth_api(Role.USER).refresh}
 
     assert _statements(lambda: api.post("/api/v1/auth/logout/", body), 204) == ["UPDATE sessions"]
+
+
+RESET = ["BEGIN", "SELECT users", "INSERT outbox", "COMMIT", "UPDATE outbox"]
+
+
+@pytest.mark.parametrize("address", ["known", "unknown"])
+def test_asking_for_a_reset_is_the_same_work_whether_there_is_such_an_account(api: APIClient, address: str) -> None:
+    email = UserFactory.create().email if address == "known" else "nobody@example.com"
+
+    assert _statements(lambda: api.post("/api/v1/auth/password/reset/", {"email": email}), 202) == RESET
+
+
+@pytest.mark.parametrize("address", ["taken", "free"])
+def test_a_silent_registration_is_the_same_work_whether_the_address_is_taken(
+    api: APIClient, settings: Settings, address: str
+) -> None:
+    settings.REGISTRATION_DISCLOSES_TAKEN = False
+    email = UserFactory.create().email if address == "taken" else "ada@example.com"
+    body = {"email": email, "name": "Ada", "password": PASSWORD}
+
+    assert _statements(lambda: api.post("/api/v1/auth/register/", body), 202) == [
+        "BEGIN",
+        "INSERT users",
+        "SELECT users",
+        "INSERT outbox",
+        "COMMIT",
+        "UPDATE outbox",
+    ]
+
+
+def test_a_change_of_password(auth_api: Callable[[Role], "AuthenticatedClient"]) -> None:
+    client = auth_api(Role.USER)
+    body = {"current": PASSWORD, "new": "nine hundred lanterns"}
+
+    assert _statements(lambda: client.post("/api/v1/auth/password/change/", body), 200) == [
+        # Who asks, the password, the rows that are held.
+        *("SELECT sessions", "SELECT users"),
+        *("BEGIN", "SELECT users FOR UPDATE", "SELECT sessions FOR UPDATE"),
+        *("UPDATE sessions", "INSERT refresh_tokens", "UPDATE users", "SELECT users"),
+        *("INSERT audit_entries", "INSERT outbox", "COMMIT"),
+        # The cached copy and the message to the worker.
+        *("SELECT users", "UPDATE outbox"),
+    ]
