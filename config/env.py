@@ -24,6 +24,8 @@ PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIRED: Final = object()
 # An HMAC key shorter than its hash is guessable: RFC 7518, section 3.2.
 JWT_SECRET_BYTES: Final = 32
+# What the table of refresh tokens holds of it.
+KEY_ID_LENGTH: Final = 64
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _WINDOWS: Final = {"sec": 1, "min": 60, "hour": 3_600, "day": 86_400}
@@ -233,6 +235,17 @@ def app_url(name: str, default: Any = REQUIRED) -> str:
     return _read(name, default, convert, "an address such as https://app.example.com")
 
 
+def issuer(name: str, default: str) -> str:
+    """Return a name for authenticator apps, in whose addresses a colon ends it."""
+
+    def convert(value: str) -> str:
+        if ":" in value:
+            raise ValueError
+        return value
+
+    return _read(name, default, convert, "a name without a colon")
+
+
 def jwt_keys(default_secret: str | None = None) -> list[dict[str, Any]]:
     """Return the signing keys: `JWT_KEYS`, a JSON list of `{kid, secret, sign}`, or one key made of `JWT_SECRET`.
 
@@ -254,7 +267,7 @@ def jwt_keys(default_secret: str | None = None) -> list[dict[str, Any]]:
             isinstance(key, dict)
             and set(key) == {"kid", "secret", "sign"}
             and isinstance(key["kid"], str)
-            and key["kid"]
+            and 0 < len(key["kid"]) <= KEY_ID_LENGTH
             and isinstance(key["secret"], str)
             and len(key["secret"].encode()) >= JWT_SECRET_BYTES
             and isinstance(key["sign"], bool)
@@ -265,8 +278,8 @@ def jwt_keys(default_secret: str | None = None) -> list[dict[str, Any]]:
         return list(keys)
 
     expected = (
-        "a JSON list of {kid, secret, sign} with different kids, secrets of 32 bytes or more, "
-        "of which exactly one signs"
+        "a JSON list of {kid, secret, sign} with different kids of 64 characters at most, "
+        "secrets of 32 bytes or more, of which exactly one signs"
     )
     return _read("JWT_KEYS", REQUIRED, convert, expected)
 

@@ -1,4 +1,4 @@
-"""Signed access and refresh tokens (JSON Web Tokens, RFC 7519), strict about what is accepted."""
+"""Signed access, refresh and challenge tokens (JSON Web Tokens, RFC 7519), strict about what is accepted."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -21,6 +21,8 @@ LEEWAY: Final = timedelta(seconds=5)
 MAX_LENGTH: Final = 4_096
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _CLAIMS: Final = ["iss", "aud", "sub", "sid", "type", "ver", "iat", "exp", "jti"]
+# A login that is not complete has no session yet, and its row knows the version.
+_MFA_CLAIMS: Final = ["iss", "aud", "sub", "type", "iat", "exp", "jti"]
 
 
 class TokenError(Exception):
@@ -64,6 +66,16 @@ class TokenPair:
     refresh: str
     expires_in: int
     refresh_claims: TokenClaims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MfaClaims:
+    """What the token of a login says whose second factor is still to come."""
+
+    subject: UUID
+    challenge_id: UUID
+    issued_at: datetime
+    expires_at: datetime
 
 
 class TokenService:
@@ -139,25 +151,41 @@ class TokenService:
             TokenExpiredError: If only its time is wrong.
             TokenInvalidError: If anything else is.
         """
-        if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token):
-            raise TokenInvalidError("It does not have the shape of a token.")
-        try:
-            key_id, key = _key_of(jwt.get_unverified_header(token))
-            payload = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                audience=settings.JWT_AUDIENCE,
-                issuer=settings.JWT_ISSUER,
-                leeway=LEEWAY,
-                # Expiry is looked at last, below: "expired" is said only of a token that is good otherwise.
-                options={"require": _CLAIMS, "strict_aud": True, "verify_exp": False},
-            )
-        except jwt.PyJWTError as cause:
-            raise TokenInvalidError(str(cause)) from cause
+        payload, key_id = _verified(token, require=_CLAIMS, expected_type=expected_type)
         claims = _claims_of(payload, key_id=key_id, expected_type=expected_type)
-        if claims.expires_at <= datetime.now(UTC):
-            raise TokenExpiredError("Its time is over.")
+        _refuse_expired(claims.expires_at)
+        return claims
+
+    @staticmethod
+    def mfa(*, claims: MfaClaims) -> str:
+        """Return the token of a login whose second factor is still to come."""
+        payload = {
+            "iss": settings.JWT_ISSUER,
+            "aud": settings.JWT_AUDIENCE,
+            "sub": str(claims.subject),
+            "type": "mfa",
+            "iat": int(claims.issued_at.timestamp()),
+            "exp": int(claims.expires_at.timestamp()),
+            "jti": str(claims.challenge_id),
+        }
+        return _sign(payload, _keys().signing)
+
+    @staticmethod
+    def decode_mfa(token: str) -> MfaClaims:
+        """Return what a genuine, current token of such a login says.
+
+        Raises:
+            TokenExpiredError: If only its time is wrong.
+            TokenInvalidError: If anything else is.
+        """
+        payload, _ = _verified(token, require=_MFA_CLAIMS, expected_type="mfa")
+        claims = MfaClaims(
+            subject=_uuid(payload["sub"]),
+            challenge_id=_uuid(payload["jti"]),
+            issued_at=_moment(payload["iat"]),
+            expires_at=_moment(payload["exp"]),
+        )
+        _refuse_expired(claims.expires_at)
         return claims
 
 
@@ -195,13 +223,39 @@ def _key_of(header: dict[str, Any]) -> tuple[str, jwt.PyJWK]:
     return key_id, keys[key_id]
 
 
+def _verified(token: str, *, require: list[str], expected_type: str) -> tuple[dict[str, Any], str]:
+    """Return the claims of a token that is genuine, and the id of its key; its time may be over."""
+    if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token):
+        raise TokenInvalidError("It does not have the shape of a token.")
+    try:
+        key_id, key = _key_of(jwt.get_unverified_header(token))
+        payload = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=settings.JWT_AUDIENCE,
+            issuer=settings.JWT_ISSUER,
+            leeway=LEEWAY,
+            # Expiry is looked at last: "expired" is said only of a token that is good otherwise.
+            options={"require": require, "strict_aud": True, "verify_exp": False},
+        )
+    except jwt.PyJWTError as cause:
+        raise TokenInvalidError(str(cause)) from cause
+    if payload["type"] != expected_type:
+        raise TokenInvalidError(f"It is not of the type {expected_type}.")
+    return payload, key_id
+
+
+def _refuse_expired(expires_at: datetime) -> None:
+    if expires_at <= datetime.now(UTC):
+        raise TokenExpiredError("Its time is over.")
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def _encode(claims: TokenClaims) -> str:
-    if claims.key_id not in (keys := _keys().by_id):
-        raise TokenInvalidError("Its key is unknown.")
     # The order is part of the token: re-signing must give the same bytes.
     payload = {
         "iss": settings.JWT_ISSUER,
@@ -215,12 +269,16 @@ def _encode(claims: TokenClaims) -> str:
         "exp": int(claims.expires_at.timestamp()),
         "jti": str(claims.token_id),
     }
-    return jwt.encode(payload, keys[claims.key_id], algorithm=ALGORITHM, headers={"kid": claims.key_id})
+    return _sign(payload, claims.key_id)
+
+
+def _sign(payload: dict[str, Any], key_id: str) -> str:
+    if key_id not in (keys := _keys().by_id):
+        raise TokenInvalidError("Its key is unknown.")
+    return jwt.encode(payload, keys[key_id], algorithm=ALGORITHM, headers={"kid": key_id})
 
 
 def _claims_of(payload: dict[str, Any], *, key_id: str, expected_type: TokenType) -> TokenClaims:
-    if payload["type"] != expected_type:
-        raise TokenInvalidError(f"It is not of the type {expected_type}.")
     return TokenClaims(
         subject=_uuid(payload["sub"]),
         session_id=_uuid(payload["sid"]),

@@ -199,6 +199,9 @@ ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.number("ACCESS_TOKEN_LIFETIME", 15
 REFRESH_TOKEN_LIFETIME = timedelta(seconds=env.number("REFRESH_TOKEN_LIFETIME", 7 * 86_400, minimum=60))
 SESSION_LIFETIME = timedelta(seconds=env.number("SESSION_LIFETIME", 30 * 86_400, minimum=60))
 
+# The name that authenticator apps show beside an account.
+MFA_ISSUER = env.issuer("MFA_ISSUER", "Layerline")
+
 FIELD_ENCRYPTION_KEYS: list[str]
 
 # A taken address is told by a 409, or to its owner alone.
@@ -232,6 +235,12 @@ REST_FRAMEWORK = {
 THROTTLE_RATES = {
     "login": env.rate("THROTTLE_LOGIN", "10/min"),
     "login_address": env.rate("THROTTLE_LOGIN_ADDRESS", "20/min"),
+    # Codes for one login whose password was right, and all codes from one address.
+    "mfa": env.rate("THROTTLE_MFA", "10/min"),
+    "mfa_address": env.rate("THROTTLE_MFA_ADDRESS", "20/min"),
+    # Wrong codes for one account, counted in its rows: whoever knows the password guesses at no other's pace.
+    "mfa_codes": env.rate("THROTTLE_MFA_CODES", "20/hour"),
+    "mfa_codes_sustained": env.rate("THROTTLE_MFA_CODES_SUSTAINED", "50/day"),
     "register": env.rate("THROTTLE_REGISTER", "10/min"),
     "register_address": env.rate("THROTTLE_REGISTER_ADDRESS", "20/min"),
     "reset": env.rate("THROTTLE_RESET", "10/min"),

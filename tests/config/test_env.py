@@ -15,7 +15,7 @@ from tests.config.support import FERNET_KEY
 
 CANARY: Final = "canary-0a5c4b"
 _READ: Final = re.compile(
-    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|app_url|raw|fernet_keys)\(\s*\"([A-Z0-9_]+)\""
+    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|app_url|raw|fernet_keys|issuer)\(\s*\"([A-Z0-9_]+)\""
 )
 _DOCUMENTED: Final = re.compile(r"^# ([A-Z0-9_]+)=", re.MULTILINE)
 
@@ -307,6 +307,7 @@ def test_neither_keys_nor_a_secret_is_refused() -> None:
         f"[{key('a')},{key('b')}]",
         f"[{key('a')},{key('a', sign=False)}]",
         f"[{key(kid='')}]",
+        f"[{key(kid='k' * 65)}]",
         f"[{key(kid=1)}]",
         f"[{key(secret='s' * 31)}]",
         f"[{key(secret=12345678901234567890123456789012)}]",
@@ -321,6 +322,15 @@ def test_keys_that_are_no_list_of_keys_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("JWT_KEYS", value)
 
     assert refusal(env.jwt_keys).startswith("JWT_KEYS is not a JSON list of {kid, secret, sign}")
+
+
+def test_the_name_for_apps_has_no_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.issuer("MFA_ISSUER", "Layerline") == "Layerline"
+    monkeypatch.setenv("MFA_ISSUER", "Ada & Söhne")
+    assert env.issuer("MFA_ISSUER", "Layerline") == "Ada & Söhne"
+
+    monkeypatch.setenv("MFA_ISSUER", f"Ada: {CANARY}")
+    assert refusal(lambda: env.issuer("MFA_ISSUER", "Layerline")) == "MFA_ISSUER is not a name without a colon."
 
 
 def test_a_broken_line_of_the_dotenv_file_is_named_by_its_number_alone(tmp_path: Path) -> None:

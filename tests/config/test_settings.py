@@ -9,6 +9,8 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from packaging.version import parse
 
+from config.settings import base
+
 SETTINGS: Final = Path(__file__).parents[2] / "config" / "settings"
 MINIMUM: Final = {"django": "5.2.19", "djangorestframework": "3.17.2", "pyjwt": "2.14", "cryptography": "50"}
 
@@ -17,6 +19,10 @@ def test_the_limits_of_each_scope_stand_in_one_place() -> None:
     assert set(settings.THROTTLE_RATES) >= {
         "login",
         "login_address",
+        "mfa",
+        "mfa_address",
+        "mfa_codes",
+        "mfa_codes_sustained",
         "register",
         "register_address",
         "reset",
@@ -44,6 +50,14 @@ def test_no_setting_stands_twice_in_one_file(path: Path) -> None:
         if isinstance(target, ast.Name)
     ]
     assert sorted(written) == sorted(set(written))
+
+
+def test_whoever_guesses_codes_has_less_than_a_chance_in_six_thousand_a_day() -> None:
+    (hourly, hour), (daily, day) = (base.THROTTLE_RATES[scope] for scope in ("mfa_codes", "mfa_codes_sustained"))
+
+    assert (hourly, hour, day) == (20, 3_600, 86_400)
+    # Three codes of a million are good at any time.
+    assert daily * 3 / 1_000_000 < 1 / 6_000
 
 
 def test_nothing_is_open_unless_a_view_says_so() -> None:

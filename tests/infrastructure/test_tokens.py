@@ -15,6 +15,7 @@ from pytest_django import Settings
 from uuid6 import uuid7
 
 from infrastructure.tokens import (
+    MfaClaims,
     TokenClaims,
     TokenError,
     TokenExpiredError,
@@ -28,6 +29,8 @@ SECRET = "s" * 32
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 SECOND = NOW.replace(microsecond=0)
 USER, SESSION = UUID("01890000-0000-7000-8000-000000000001"), UUID("01890000-0000-7000-8000-000000000002")
+CHALLENGE = UUID("01890000-0000-7000-8000-000000000003")
+MFA_CLAIMS = MfaClaims(subject=USER, challenge_id=CHALLENGE, issued_at=SECOND, expires_at=SECOND + timedelta(minutes=5))
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +88,11 @@ def forge(payload: object, header: object = None, *, secret: str = SECRET, diges
     return f"{signed}.{encoded(hmac.digest(secret.encode(), signed.encode(), digest))}"
 
 
+def mfa_claims(**changes: Any) -> dict[str, Any]:
+    genuine = claims(type="mfa", jti=str(CHALLENGE), sid=..., role=..., ver=...)
+    return {name: value for name, value in (genuine | changes).items() if value is not ...}
+
+
 def refused(token: str, expected_type: TokenType = "access") -> bool:
     with pytest.raises(TokenInvalidError):
         TokenService.decode(token, expected_type=expected_type)
@@ -134,6 +142,34 @@ def test_the_claims_on_the_wire_are_exactly_those_promised() -> None:
     assert set(payload) == {"iss", "aud", "sub", "sid", "role", "type", "ver", "iat", "exp", "jti"}
     payload = jwt.decode(pair.refresh, SECRET, algorithms=["HS256"], audience="layerline-api")
     assert set(payload) == {"iss", "aud", "sub", "sid", "type", "ver", "iat", "exp", "jti"}
+
+
+def test_the_token_of_a_login_that_lacks_a_code_says_whose_it_is_and_until_when(clock: FrozenDateTimeFactory) -> None:
+    token = TokenService.mfa(claims=MFA_CLAIMS)
+
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "kid": "one", "typ": "JWT"}
+    assert jwt.decode(token, SECRET, algorithms=["HS256"], audience="layerline-api") == {
+        "iss": "layerline",
+        "aud": "layerline-api",
+        "sub": str(USER),
+        "type": "mfa",
+        "iat": int(SECOND.timestamp()),
+        "exp": int(SECOND.timestamp()) + 300,
+        "jti": str(CHALLENGE),
+    }
+    clock.move_to(SECOND + timedelta(minutes=5) - timedelta(microseconds=1))
+    assert TokenService.decode_mfa(token) == MFA_CLAIMS
+    clock.move_to(SECOND + timedelta(minutes=5))
+    with pytest.raises(TokenExpiredError):
+        TokenService.decode_mfa(token)
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "type", "iat", "exp", "jti"])
+@pytest.mark.parametrize("value", [..., None, "", 0.5, True, [], {}, -1, "x", "access", "refresh"])
+def test_every_claim_of_it_is_required_and_of_its_type(claim: str, value: object) -> None:
+    assert TokenService.decode_mfa(forge(mfa_claims())).subject == USER
+    with pytest.raises(TokenInvalidError):
+        TokenService.decode_mfa(forge(mfa_claims(**{claim: value})))
 
 
 def test_no_two_tokens_have_the_same_id() -> None:
@@ -232,6 +268,16 @@ def test_one_type_is_not_taken_for_the_other(
     given: Literal["access", "refresh"], expected: Literal["access", "refresh"]
 ) -> None:
     assert refused(getattr(make_pair(), given), expected)
+
+
+def test_the_token_of_a_login_that_lacks_a_code_opens_nothing_and_no_other_completes_it() -> None:
+    # With the claims of the others too, so that the type alone decides.
+    for kind in ("access", "refresh"):
+        assert refused(TokenService.mfa(claims=MFA_CLAIMS), kind)
+        assert refused(forge(claims(type="mfa")), kind)
+    for token in (make_pair().access, make_pair().refresh):
+        with pytest.raises(TokenInvalidError):
+            TokenService.decode_mfa(token)
 
 
 @pytest.mark.parametrize(
