@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 
 from apps.common.enums import Role
 from apps.users.models import User
-from apps.users.services import UserService
-from apps.users.tests.factories import FACTORIES, PASSWORD
+from apps.users.tests.factories import FACTORIES
+from apps.users.tests.support import signed_in
 from infrastructure import redis
 
 pytest_plugins = ("layerline.flow.plugin",)
@@ -39,7 +39,7 @@ def auth_api(db: None) -> Callable[[Role | User], AuthenticatedClient]:  # noqa:
     def sign_in(who: Role | User = Role.USER) -> AuthenticatedClient:
         client = AuthenticatedClient()
         client.user = who if isinstance(who, User) else FACTORIES[who].create()
-        credentials = UserService.login(email=client.user.email, password=PASSWORD)
+        credentials = signed_in(client.user)
         client.access, client.refresh = credentials.access, credentials.refresh
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {client.access}")
         return client

@@ -93,9 +93,23 @@ def test_only_signing_in_needs_no_token(document: dict[str, Any]) -> None:
         f"POST /api/v1/auth/{action}/"
         for action in (
             *("register", "login", "refresh", "logout"),
-            *("password/reset", "password/reset/confirm", "email/verify"),
+            *("password/reset", "password/reset/confirm", "email/verify", "mfa/verify"),
         )
     }
+
+
+def test_a_login_has_two_answers_each_with_its_example(document: dict[str, Any]) -> None:
+    answer = operations(document)["POST /api/v1/auth/login/"]["responses"]["200"]["content"]["application/json"]
+
+    schema = document["components"]["schemas"][answer["schema"]["$ref"].rpartition("/")[2]]
+    shapes = [document["components"]["schemas"][part["$ref"].rpartition("/")[2]] for part in schema["oneOf"]]
+    assert [set(shape["required"]) for shape in shapes] == [
+        {"access", "refresh", "token_type", "expires_in"},
+        {"mfa_required", "mfa_token", "expires_in"},
+    ]
+    assert [set(example["value"]) for example in answer["examples"].values()] == [
+        set(shape["required"]) for shape in shapes
+    ]
 
 
 def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.users.tests.authenticator import with_authenticator
 from apps.users.tests.factories import PASSWORD, UserFactory
 
 if TYPE_CHECKING:
@@ -84,10 +85,43 @@ def test_a_login(api: APIClient) -> None:
 
     assert _statements(lambda: api.post("/api/v1/auth/login/", body), 200) == [
         "SELECT users",
+        "SELECT totp_devices",
         "BEGIN",
         "SELECT users FOR UPDATE",
         "INSERT sessions",
         "INSERT refresh_tokens",
+        "COMMIT",
+    ]
+
+
+def test_a_login_with_a_second_factor(api: APIClient) -> None:
+    user = UserFactory.create()
+    app = with_authenticator(user)
+    body = {"email": user.email, "password": PASSWORD}
+
+    assert _statements(lambda: api.post("/api/v1/auth/login/", body), 200) == [
+        "SELECT users",
+        "SELECT totp_devices",
+        "BEGIN",
+        "SELECT users FOR UPDATE",
+        "INSERT mfa_challenges",
+        "COMMIT",
+    ]
+    body = {"mfa_token": api.post("/api/v1/auth/login/", body).json()["mfa_token"], "code": app.code()}
+    assert _statements(lambda: api.post("/api/v1/auth/mfa/verify/", body), 200) == [
+        "BEGIN",
+        "SELECT users FOR UPDATE",
+        # The login at hand, and the wrong codes of those before it.
+        "SELECT mfa_challenges",
+        "SELECT mfa_challenges",
+        "SELECT totp_devices",
+        "UPDATE totp_devices",
+        "UPDATE mfa_challenges",
+        "SAVEPOINT",
+        "SELECT users FOR UPDATE",
+        "INSERT sessions",
+        "INSERT refresh_tokens",
+        "RELEASE",
         "COMMIT",
     ]
 

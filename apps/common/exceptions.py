@@ -59,6 +59,21 @@ class ConflictError(AppException):
     detail = "This conflicts with the present state."
 
 
+class ThrottledError(AppException):
+    """A limit that only the rules know of is reached.
+
+    Args:
+        retry_after: Seconds until it is worth another try.
+    """
+
+    code = "throttled"
+    detail = "Too many tries. Wait before the next one."
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__()
+
+
 class UnavailableError(AppException):
     """Something this needs does not answer at the moment."""
 

@@ -14,7 +14,7 @@ from rest_framework import exceptions as drf
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from apps.common.exceptions import AppException, FieldError, InvalidInputError
+from apps.common.exceptions import AppException, FieldError, InvalidInputError, ThrottledError
 from infrastructure.redis import RedisUnavailable
 from infrastructure.storage import StorageUnavailable
 
@@ -190,6 +190,8 @@ def _headers(exception: Exception, code: str) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(exception, drf.Throttled):
         headers["Retry-After"] = str(vars(exception)["wait"])
+    if isinstance(exception, ThrottledError):
+        headers["Retry-After"] = str(exception.retry_after)
     if code == "service_unavailable":
         headers["Retry-After"] = str(RETRY_AFTER_OUTAGE)
     return headers

@@ -77,14 +77,28 @@ class AccountThrottle(ScopedThrottle):
     def limits(self, request: Request) -> Iterable[Limit]:
         network = client_network(request)
         yield limit(f"{self.scope}_address", network)
-        account = _named_account(request)
-        if account:
-            yield limit(self.scope, f"{account}|{network}")
+        email = _named(request, "email")
+        if email is not None:
+            # As accounts spell it, or each spelling would have a limit of its own.
+            yield limit(self.scope, f"{normalize_address(email)}|{network}")
 
 
 class LoginThrottle(AccountThrottle):
     scope = "login"
     when_redis_is_away = WhenRedisIsAway.REFUSE
+
+
+class MfaThrottle(ScopedThrottle):
+    """A limit per address, and one for the login that the body names; wrong codes of an account its service counts."""
+
+    scope = "mfa"
+    when_redis_is_away = WhenRedisIsAway.REFUSE
+
+    def limits(self, request: Request) -> Iterable[Limit]:
+        yield limit(f"{self.scope}_address", client_network(request))
+        token = _named(request, "mfa_token")
+        if token is not None:
+            yield limit(self.scope, token)
 
 
 class RegisterThrottle(AccountThrottle):
@@ -150,14 +164,11 @@ def count(request: Request, throttles: Sequence[ScopedThrottle]) -> Verdict:
         return Verdict(allowed=True, retry_after=0, states=())
 
 
-def _named_account(request: Request) -> str | None:
-    """Return the address in the body, if there is one; a body that cannot be read is refused later, in its turn."""
+def _named(request: Request, field: str) -> str | None:
+    """Return the text in a field of the body, if there is one; a body that cannot be read is refused in its turn."""
     try:
         data = read_body(request)
     except APIException:
         return None
-    email = data.get("email") if isinstance(data, dict) else None
-    if not isinstance(email, str):
-        return None
-    # As accounts spell it, or each spelling would have a limit of its own.
-    return normalize_address(email)
+    value = data.get(field) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else None

@@ -23,6 +23,7 @@ class AuditAction(TextChoices):
     MFA_DISABLED = "mfa_disabled"
     RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    MFA_FAILURES = "mfa_failures"
 
 
 class Notice(TextChoices):
@@ -35,6 +36,8 @@ class Notice(TextChoices):
     MFA_ENABLED = "mfa_enabled"
     MFA_DISABLED = "mfa_disabled"
     RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    MFA_FAILURES = "mfa_failures"
 
 
 class LinkPurpose(TextChoices):

@@ -1,10 +1,20 @@
-from apps.common.exceptions import AuthenticationError, ConflictError, FieldError, InvalidInputError
+from apps.common.exceptions import AuthenticationError, ConflictError, FieldError, InvalidInputError, ThrottledError
 
 
 class WrongCredentialsError(AuthenticationError):
     """Unknown address, wrong password or closed account: which of them is not told."""
 
     detail = "The address or the password is wrong."
+
+
+class WrongCodeError(AuthenticationError):
+    """Neither a code that the app shows now, nor a recovery code that is unused."""
+
+    detail = "The code is wrong."
+
+
+class TooManyCodesError(ThrottledError):
+    detail = "Too many wrong codes. Wait, or use a recovery code."
 
 
 class TokenExpiredError(AuthenticationError):
@@ -60,3 +70,15 @@ class OwnAccountError(ConflictError):
 
 class ErasedAccountError(ConflictError):
     detail = "This account was erased; nothing brings it back."
+
+
+class MfaOnError(ConflictError):
+    detail = "The second factor is on. Turn it off first."
+
+
+class MfaOffError(ConflictError):
+    detail = "The second factor is off. Set it up first."
+
+
+class OwnMfaError(ConflictError):
+    detail = "You cannot turn off your own second factor here."

@@ -5,13 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
+from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
 from apps.users.managers import UserManager
-from apps.users.models import Session, User
-from apps.users.types import Account
+from apps.users.models import RecoveryCode, RefreshToken, Session, TotpDevice, User
+from apps.users.types import Account, MfaStatus
 from infrastructure.cache import RowCache
 from infrastructure.storage import FileNotThereError, FileStore
 
@@ -128,6 +129,27 @@ class SessionSelector:
             return None
         fields = {name: getattr(session.user, name) for name in _ACCOUNT_FIELDS}
         return session, Account(phone_ciphertext=session.phone_ciphertext, **fields)
+
+
+class MfaSelector:
+    @staticmethod
+    def is_on(*, user_id: UUID) -> bool:
+        return TotpDevice.objects.filter(user_id=user_id, confirmed_at__isnull=False).exists()
+
+    @staticmethod
+    def status(*, user_id: UUID) -> MfaStatus:
+        return MfaStatus(
+            enabled=MfaSelector.is_on(user_id=user_id),
+            recovery_codes_left=RecoveryCode.objects.filter(user_id=user_id, used_at=None).count(),
+        )
+
+
+class SigningKeySelector:
+    @staticmethod
+    def in_use() -> dict[str, datetime]:
+        """Return the keys that signed refresh tokens which are not expired, each with the last one's expiry."""
+        living = RefreshToken.objects.filter(expires_at__gt=timezone.now())
+        return dict(living.values_list("key_id").annotate(Max("expires_at")))
 
 
 def to_payload(account: Account) -> dict[str, Any]:

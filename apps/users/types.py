@@ -64,3 +64,28 @@ class LinkMail:
     to: str
     name: str
     link: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a client receives instead, when the password was right and a code is still to come."""
+
+    mfa_token: str
+    expires_in: int
+    mfa_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MfaSetup:
+    """What an app needs to know: typed in, or as the QR code of the address."""
+
+    secret: str
+    otpauth_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class MfaStatus:
+    """Whether an account has a second factor, and how many of its recovery codes are unused."""
+
+    enabled: bool
+    recovery_codes_left: int

@@ -8,6 +8,7 @@ from pytest_django import Settings
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient, APIRequestFactory
 
+from apps.common.exceptions import ThrottledError
 from apps.common.handlers import PROBLEMS, custom_exception_handler, problem_document, problem_response
 from apps.common.tests.support import CANARY
 
@@ -211,6 +212,15 @@ def test_a_limit_tells_how_long_to_wait() -> None:
 
     assert (response.status_code, response.headers["Retry-After"]) == (429, "13")
     assert response.data["code"] == "throttled"
+
+
+def test_a_limit_of_the_rules_tells_how_long_to_wait() -> None:
+    request = APIRequestFactory().get("/")
+
+    response = custom_exception_handler(ThrottledError(retry_after=90), {"request": request})
+
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "90")
+    assert (response.data["code"], response.data["detail"]) == ("throttled", ThrottledError.detail)
 
 
 @pytest.mark.parametrize("code", PROBLEMS)

@@ -4,6 +4,16 @@ from apps.users.serializers.auth import CredentialsSerializer, LoginSerializer, 
 from apps.users.serializers.avatars import AvatarSerializer
 from apps.users.serializers.emails import EmailChangeSerializer, EmailVerifySerializer
 from apps.users.serializers.erasure import ErasureSerializer
+from apps.users.serializers.mfa import (
+    LOGIN_ANSWER,
+    ChallengeSerializer,
+    MfaConfirmSerializer,
+    MfaSetupSerializer,
+    MfaStatusSerializer,
+    MfaVerifySerializer,
+    PasswordSerializer,
+    RecoveryCodesSerializer,
+)
 from apps.users.serializers.passwords import (
     PasswordChangeSerializer,
     PasswordResetConfirmSerializer,
@@ -18,17 +28,25 @@ from apps.users.serializers.users import (
 )
 
 __all__ = [
+    "LOGIN_ANSWER",
     "AdminUserUpdateSerializer",
     "AvatarSerializer",
+    "ChallengeSerializer",
     "CredentialsSerializer",
     "EmailChangeSerializer",
     "EmailVerifySerializer",
     "ErasureSerializer",
     "LoginSerializer",
+    "MfaConfirmSerializer",
+    "MfaSetupSerializer",
+    "MfaStatusSerializer",
+    "MfaVerifySerializer",
     "PasswordChangeSerializer",
     "PasswordResetConfirmSerializer",
     "PasswordResetSerializer",
+    "PasswordSerializer",
     "ProfileSerializer",
+    "RecoveryCodesSerializer",
     "RefreshSerializer",
     "RegisterSerializer",
     "UserDetailSerializer",

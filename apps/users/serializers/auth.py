@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
@@ -47,15 +47,14 @@ class RefreshSerializer(StrictSerializer):
     refresh = StrictCharField(max_length=TOKEN_LENGTH)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "credentials",
-            value={"access": "eyJ…", "refresh": "eyJ…", "token_type": "Bearer", "expires_in": 900},
-            response_only=True,
-        )
-    ]
+CREDENTIALS_EXAMPLE: Final = OpenApiExample(
+    "credentials",
+    value={"access": "eyJ…", "refresh": "eyJ…", "token_type": "Bearer", "expires_in": 900},
+    response_only=True,
 )
+
+
+@extend_schema_serializer(examples=[CREDENTIALS_EXAMPLE])
 class CredentialsSerializer(serializers.Serializer[Any]):
     access = serializers.CharField()
     refresh = serializers.CharField()

@@ -12,11 +12,12 @@ from apps.common.types import Actor
 from apps.users.exceptions import EmailTakenError, LastAdminError, OwnAccountError, WrongCredentialsError
 from apps.users.managers import UserManager
 from apps.users.models import User
-from apps.users.selectors import UserSelector
+from apps.users.selectors import MfaSelector, UserSelector
+from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
 from apps.users.services.passwords import is_password_of, require_good_password
 from apps.users.services.sessions import SessionService, end_all_sessions
-from apps.users.types import Account, Credentials
+from apps.users.types import Account, Challenge, Credentials
 from infrastructure.passwords import nobodys_hash
 from infrastructure.queue import outbox
 
@@ -48,8 +49,8 @@ class UserService:
         return UserSelector.by_id(user_id=user.pk)
 
     @staticmethod
-    def login(*, email: str, password: str) -> Credentials:
-        """Open a session for whoever knows the password.
+    def login(*, email: str, password: str) -> Credentials | Challenge:
+        """Open a session for whoever knows the password, or ask for a code where the account has a second factor.
 
         Raises:
             WrongCredentialsError: If the address is unknown, the password wrong or the account inactive; all three
@@ -59,6 +60,8 @@ class UserService:
         user = UserSelector.by_email(email=email) or User(password=nobodys_hash(), is_active=False)
         if not is_password_of(user, password) or not user.is_active:
             raise WrongCredentialsError
+        if MfaSelector.is_on(user_id=user.pk):
+            return MfaChallengeService.open(user_id=user.pk, password_hash=user.password)
         return SessionService.open(user_id=user.pk, password_hash=user.password)
 
     @staticmethod

@@ -3,9 +3,13 @@ from typing import Any, Final
 from apps.common.tests.access import Call, Route, everyone, only, signed_in, together
 from apps.common.types import Actor
 from apps.users.enums import LinkPurpose
+from apps.users.models import User
 from apps.users.selectors import UserSelector
+from apps.users.services import UserService
+from apps.users.tests.authenticator import with_authenticator
 from apps.users.tests.factories import PASSWORD
 from apps.users.tests.support import link_token
+from apps.users.types import Challenge
 
 # The account that the table's owner has.
 EMAIL: Final = "target@example.com"
@@ -13,6 +17,17 @@ EMAIL: Final = "target@example.com"
 
 def _refresh(call: Call) -> dict[str, Any]:
     return {"refresh": call.refresh}
+
+
+def _password(_: Call) -> dict[str, Any]:
+    return {"password": PASSWORD}
+
+
+def _code(_: Call) -> dict[str, Any]:
+    app = with_authenticator(User.objects.get(email=EMAIL))
+    challenge = UserService.login(email=EMAIL, password=PASSWORD)
+    assert isinstance(challenge, Challenge)
+    return {"mfa_token": challenge.mfa_token, "code": app.code()}
 
 
 def _account(owner: Actor) -> dict[str, Any]:
@@ -57,6 +72,13 @@ ROUTES: Final = {
     "api/v1/auth/email/change/": Route(
         signed_in(POST=202), body=lambda _: {"email": "other@example.com", "password": PASSWORD}
     ),
+    "api/v1/auth/mfa/": Route(signed_in(GET=200, HEAD=200)),
+    "api/v1/auth/mfa/setup/": Route(signed_in(POST=200), body=_password),
+    # There is nothing to confirm or to renew: who may is told from who may not all the same.
+    "api/v1/auth/mfa/confirm/": Route(signed_in(POST=409), body=lambda call: _password(call) | {"code": "123456"}),
+    "api/v1/auth/mfa/recovery/": Route(signed_in(POST=409), body=_password),
+    "api/v1/auth/mfa/disable/": Route(signed_in(POST=204), body=_password),
+    "api/v1/auth/mfa/verify/": Route(everyone(POST=200), body=_code),
     "api/v1/users/": Route(only({"admin"}, GET=200, HEAD=200)),
     "api/v1/users/<uuid:user_id>/": Route(
         together(only({"owner", "admin"}, GET=200, HEAD=200, PUT=200, PATCH=200), only({"admin"}, DELETE=204)),

@@ -20,7 +20,9 @@ from uuid6 import uuid7
 from apps.common.enums import Role
 from apps.users.enums import LinkPurpose
 from apps.users.models import User
-from apps.users.services import LinkService
+from apps.users.services import LinkService, UserService
+from apps.users.tests.factories import PASSWORD
+from apps.users.types import Credentials
 from infrastructure import redis
 from infrastructure.queue.models import OutboxRow, OutboxState
 
@@ -98,6 +100,13 @@ def redis_hanging() -> Iterator[None]:
     """Redis is frozen: it takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server, _redis_at(f"redis://127.0.0.1:{server.getsockname()[1]}/0"):
         yield
+
+
+def signed_in(user: User) -> Credentials:
+    """Return the credentials of a login, which is complete for want of a second factor."""
+    credentials = UserService.login(email=user.email, password=PASSWORD)
+    assert isinstance(credentials, Credentials)
+    return credentials
 
 
 def row(user_id: UUID) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from apps.users.exceptions import SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.services import ErasureService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import redis_refusing, row
+from apps.users.tests.support import redis_refusing, row, signed_in
 from infrastructure.queue.models import OutboxRow
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +99,7 @@ def test_nobody_else_enters(values: dict[str, bool]) -> None:
 
 def test_every_page_of_the_slice_opens_and_none_shows_a_hash(browser: Browser, admin: User) -> None:
     user = UserFactory.create(phone="+442079460000")
-    UserService.login(email=user.email, password=PASSWORD)
+    signed_in(user)
     session = Session.objects.get()
     paths = [LIST, ADD, _page(user), f"/admin/users/user/{user.pk}/history/"]
     paths += [f"{LIST}?role__exact=user&is_active__exact=1&q=user", "/admin/users/session/"]
@@ -223,7 +223,7 @@ def test_the_last_admin_stays_and_is_told_why(browser: Browser, admin: User) -> 
 
 def test_the_action_deactivates_each_and_tells_what_it_could_not(browser: Browser, admin: User) -> None:
     users = UserFactory.create_batch(2)
-    pair = UserService.login(email=users[0].email, password=PASSWORD)
+    pair = signed_in(users[0])
     keys = [str(user.pk) for user in [*users, admin]]
 
     response = browser.post(LIST, {"action": "deactivate", "_selected_action": keys})
@@ -298,7 +298,7 @@ def test_no_account_is_deleted_here(browser: Browser) -> None:
 
 
 def test_sessions_can_only_be_looked_at(browser: Browser, admin: User) -> None:
-    UserService.login(email=admin.email, password=PASSWORD)
+    signed_in(admin)
     page = f"/admin/users/session/{Session.objects.get().pk}"
 
     assert browser.post(f"{page}/change/", {"ended_at_0": "2026-01-01"}).status_code == 403

@@ -8,9 +8,8 @@ from freezegun import freeze_time
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
-from apps.users.services import UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import Client, SignIn, problem
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import Client, SignIn, problem, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -145,7 +144,7 @@ def test_a_foreign_key_signs_nothing(client: Client) -> None:
 def test_an_expired_token_is_named(client: Client) -> None:
     user, moment = UserFactory.create(), datetime(2026, 3, 1, 12, tzinfo=UTC)
     with freeze_time(moment):
-        pair = UserService.login(email=user.email, password=PASSWORD)
+        pair = signed_in(user)
     with freeze_time(moment + timedelta(minutes=15)):
         response = _ask(f"Bearer {pair.access}")
 

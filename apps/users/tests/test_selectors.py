@@ -1,16 +1,26 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from apps.common.enums import Role
 from apps.common.exceptions import NotFoundError
-from apps.users.models import Session, User
-from apps.users.selectors import SessionSelector, UserSelector, account_cache, to_payload
+from apps.users.models import RecoveryCode, RefreshToken, Session, TotpDevice, User
+from apps.users.selectors import (
+    MfaSelector,
+    SessionSelector,
+    SigningKeySelector,
+    UserSelector,
+    account_cache,
+    to_payload,
+)
 from apps.users.services import UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import redis_contents, redis_refusing
+from apps.users.tests.authenticator import with_authenticator
+from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
+from apps.users.tests.support import redis_contents, redis_refusing, signed_in
+from apps.users.types import MfaStatus
 
 PHONE = "+442079460000"
 
@@ -43,7 +53,7 @@ def test_by_id_never_returns_another_users_row() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_cache_holds_neither_hash_nor_plaintext_phone_nor_token() -> None:
     user = UserFactory.create(phone=PHONE)
-    pair = UserService.login(email=user.email, password=PASSWORD)
+    pair = signed_in(user)
     account = UserSelector.by_id(user_id=user.pk)
     UserService.update(actor=AdminFactory.create(), user_id=user.pk, changes={"name": "Ada"})
 
@@ -119,7 +129,7 @@ def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     user, other = UserFactory.create(phone=PHONE), UserFactory.create()
-    UserService.login(email=user.email, password=PASSWORD)
+    signed_in(user)
     session = Session.objects.get()
 
     with django_assert_num_queries(1):
@@ -128,6 +138,34 @@ def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
     assert found == (session, UserSelector.committed(user_id=user.pk))
     assert SessionSelector.account_of(session_id=session.pk, user_id=other.pk) is None
     assert SessionSelector.account_of(session_id=uuid4(), user_id=user.pk) is None
+
+
+@pytest.mark.django_db
+def test_a_second_factor_is_on_once_it_is_confirmed_and_its_unused_codes_are_counted() -> None:
+    user, pending = UserFactory.create(), UserFactory.create()
+    with_authenticator(user)
+    TotpDevice.objects.create(user=pending, secret="not confirmed")
+    RecoveryCode.objects.filter(pk=RecoveryCode.objects.values("pk")[:1]).update(used_at=timezone.now())
+
+    assert MfaSelector.status(user_id=user.pk) == MfaStatus(enabled=True, recovery_codes_left=9)
+    assert MfaSelector.status(user_id=pending.pk) == MfaStatus(enabled=False, recovery_codes_left=0)
+    assert (MfaSelector.is_on(user_id=user.pk), MfaSelector.is_on(user_id=pending.pk)) == (True, False)
+
+
+@pytest.mark.django_db
+def test_a_key_is_in_use_until_the_last_token_it_signed_expires() -> None:
+    user = UserFactory.create()
+    for _ in range(2):
+        signed_in(user)
+    token, other = RefreshToken.objects.all()
+    later, past = timezone.now() + timedelta(days=9), timezone.now()
+    RefreshToken.objects.filter(pk=token.pk).update(expires_at=later, used_at=past)
+    assert SigningKeySelector.in_use() == {"test": later}
+
+    RefreshToken.objects.filter(pk=token.pk).update(key_id="old")
+    RefreshToken.objects.filter(pk=other.pk).update(key_id="older", expires_at=past)
+
+    assert SigningKeySelector.in_use() == {"old": later}
 
 
 @pytest.mark.django_db

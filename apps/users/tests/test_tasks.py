@@ -5,7 +5,7 @@ from django.core import mail
 from django.db import transaction
 
 from apps.users.enums import Notice
-from apps.users.models import RefreshToken, Session
+from apps.users.models import MfaChallenge, RefreshToken, Session
 from apps.users.services import NoticeService, UserService
 from apps.users.tasks import clean_expired_tokens, send_security_notice, send_welcome_email
 from apps.users.tests.factories import PASSWORD, UserFactory
@@ -46,11 +46,15 @@ def test_an_account_that_is_gone_gets_no_mail_and_leaves_no_job_behind() -> None
 def test_the_hourly_clean_up_removes_what_is_expired() -> None:
     user = UserFactory.create()
     UserService.login(email=user.email, password=PASSWORD)
-    Session.objects.create(user=user, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    past, to_come = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (-1, 60))
+    Session.objects.create(user=user, expires_at=past)
+    for moment in (past, to_come):
+        MfaChallenge.objects.create(user=user, version=1, expires_at=moment)
 
     clean_expired_tokens()
 
     assert (Session.objects.count(), RefreshToken.objects.count()) == (1, 1)
+    assert MfaChallenge.objects.get().expires_at == to_come
 
 
 def test_a_notice_goes_to_the_owner() -> None:

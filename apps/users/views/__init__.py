@@ -5,6 +5,7 @@ from apps.users.views.avatars import AvatarViewSet, OwnAvatarViewSet
 from apps.users.views.emails import EmailChangeViewSet, EmailResendViewSet, EmailVerifyViewSet
 from apps.users.views.erasure import ErasureViewSet
 from apps.users.views.me import MeViewSet
+from apps.users.views.mfa import MfaStatusViewSet, MfaVerifyViewSet, MfaViewSet
 from apps.users.views.passwords import PasswordChangeViewSet, PasswordResetConfirmViewSet, PasswordResetViewSet
 from apps.users.views.sessions import LogoutAllViewSet
 from apps.users.views.users import UserViewSet
@@ -18,6 +19,9 @@ __all__ = [
     "ErasureViewSet",
     "LogoutAllViewSet",
     "MeViewSet",
+    "MfaStatusViewSet",
+    "MfaVerifyViewSet",
+    "MfaViewSet",
     "OwnAvatarViewSet",
     "PasswordChangeViewSet",
     "PasswordResetConfirmViewSet",

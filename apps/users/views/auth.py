@@ -17,6 +17,8 @@ from apps.common.throttling import (
 )
 from apps.common.views import BaseViewSet
 from apps.users.serializers import (
+    LOGIN_ANSWER,
+    ChallengeSerializer,
     CredentialsSerializer,
     LoginSerializer,
     RefreshSerializer,
@@ -24,6 +26,7 @@ from apps.users.serializers import (
     UserSerializer,
 )
 from apps.users.services import RegistrationService, SessionService, UserService
+from apps.users.types import Challenge
 
 _LOCATION: Any = OpenApiParameter(
     "Location",
@@ -66,11 +69,12 @@ class AuthViewSet(BaseViewSet):
         location = reverse("user", kwargs={"user_id": account.id})
         return Response(UserSerializer(account).data, status=201, headers={"Location": location})
 
-    @extend_schema(request=LoginSerializer, responses={200: CredentialsSerializer})
+    @extend_schema(request=LoginSerializer, responses={200: LOGIN_ANSWER})
     def login(self, request: Request) -> Response:
-        """Open a session on this device."""
-        data = validated(LoginSerializer(data=request.data))
-        return Response(CredentialsSerializer(UserService.login(**data)).data)
+        """Open a session on this device, or learn that a code is still to come."""
+        answer = UserService.login(**validated(LoginSerializer(data=request.data)))
+        shape = ChallengeSerializer if isinstance(answer, Challenge) else CredentialsSerializer
+        return Response(shape(answer).data)
 
     @extend_schema(request=RefreshSerializer, responses={200: CredentialsSerializer})
     def refresh(self, request: Request) -> Response:

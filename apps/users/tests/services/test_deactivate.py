@@ -7,15 +7,15 @@ from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
 from apps.users.exceptions import LastAdminError, OwnAccountError, SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import at_once, redis_refusing, row
+from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
+from apps.users.tests.support import at_once, redis_refusing, row, signed_in
 from infrastructure.redis import RedisUnavailable
 
 
 @pytest.mark.django_db
 def test_a_deactivated_account_loses_every_session_and_every_token() -> None:
     admin, user = AdminFactory.create(), UserFactory.create()
-    credentials = [UserService.login(email=user.email, password=PASSWORD) for _ in range(2)]
+    credentials = [signed_in(user) for _ in range(2)]
 
     UserService.deactivate(actor=admin, user_id=user.pk)
 
@@ -84,7 +84,7 @@ def test_an_unknown_account_is_not_found() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_nothing_is_deactivated_since_a_cached_copy_would_outlive_it() -> None:
     admin, user = AdminFactory.create(), UserFactory.create()
-    credentials = UserService.login(email=user.email, password=PASSWORD)
+    credentials = signed_in(user)
     before = row(user.pk)
 
     with redis_refusing(), pytest.raises(RedisUnavailable):
@@ -142,7 +142,7 @@ def test_a_login_beside_a_deactivation_leaves_no_open_session() -> None:
                 UserService.deactivate(actor=admin, user_id=user.pk)
                 return
             try:
-                UserService.login(email=user.email, password=PASSWORD)
+                signed_in(user)
             except AppException:
                 return
 

@@ -13,6 +13,8 @@ from apps.users.exceptions import WrongCredentialsError
 from apps.users.models import RefreshToken, Session, User
 from apps.users.services import SessionService, UserService
 from apps.users.tests.factories import PASSWORD, ModeratorFactory, UserFactory
+from apps.users.tests.support import signed_in
+from apps.users.types import Credentials
 from infrastructure.origin import Origin, coming_from
 from infrastructure.passwords import Argon2idHasher
 from infrastructure.tokens import TokenService
@@ -44,7 +46,7 @@ def hasher() -> Iterator[type[CountingHasher]]:
 def test_a_login_opens_a_session_and_stores_the_refresh_tokens_claims_but_no_token() -> None:
     user = ModeratorFactory.create()
 
-    credentials = UserService.login(email=user.email, password=PASSWORD)
+    credentials = signed_in(user)
 
     session, stored = Session.objects.get(), RefreshToken.objects.get()
     access = TokenService.decode(credentials.access, expected_type="access")
@@ -74,6 +76,7 @@ def test_any_spelling_of_the_address_signs_in(typed: str) -> None:
 
     credentials = UserService.login(email=typed, password=PASSWORD)
 
+    assert isinstance(credentials, Credentials)
     assert SessionService.resume(access=credentials.access).id == user.pk
 
 
@@ -165,8 +168,8 @@ def test_no_session_opens_for_an_account_that_changed_after_its_password_was_ver
 def test_each_login_is_a_session_of_its_own() -> None:
     user = UserFactory.create(role=Role.USER)
 
-    first = UserService.login(email=user.email, password=PASSWORD)
-    second = UserService.login(email=user.email, password=PASSWORD)
+    first = signed_in(user)
+    second = signed_in(user)
 
     SessionService.logout(token=first.refresh)
     assert SessionService.resume(access=second.access).id == user.pk

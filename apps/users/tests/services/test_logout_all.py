@@ -4,16 +4,17 @@ import pytest
 
 from apps.common.exceptions import NotFoundError
 from apps.users.exceptions import SessionRevokedError
-from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.services import SessionService
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import signed_in
 
 pytestmark = pytest.mark.django_db
 
 
 def test_every_session_of_the_user_ends_and_nobody_elses() -> None:
     user, other = UserFactory.create(), UserFactory.create()
-    mine = [UserService.login(email=user.email, password=PASSWORD) for _ in range(3)]
-    others = UserService.login(email=other.email, password=PASSWORD)
+    mine = [signed_in(user) for _ in range(3)]
+    others = signed_in(other)
 
     SessionService.logout_all(user_id=user.pk)
 
@@ -31,7 +32,7 @@ def test_a_login_afterwards_works() -> None:
     user = UserFactory.create()
     SessionService.logout_all(user_id=user.pk)
 
-    credentials = UserService.login(email=user.email, password=PASSWORD)
+    credentials = signed_in(user)
 
     assert SessionService.resume(access=credentials.access).token_version == 2
 

@@ -6,6 +6,7 @@ from freezegun import freeze_time
 from apps.users.models import RefreshToken, Session
 from apps.users.services import SessionService, UserService, sessions
 from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.support import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +18,7 @@ def test_only_what_is_expired_goes() -> None:
     with freeze_time(MOMENT):
         UserService.login(email=user.email, password=PASSWORD)
     with freeze_time(MOMENT + timedelta(days=5)):
-        living = UserService.login(email=user.email, password=PASSWORD)
+        living = signed_in(user)
 
     with freeze_time(MOMENT + timedelta(days=7)):
         assert SessionService.purge_expired() == 1
@@ -33,7 +34,7 @@ def test_only_what_is_expired_goes() -> None:
 def test_a_session_that_was_ended_stays_until_its_date_so_that_its_tokens_stay_refused() -> None:
     user = UserFactory.create()
     with freeze_time(MOMENT):
-        credentials = UserService.login(email=user.email, password=PASSWORD)
+        credentials = signed_in(user)
         SessionService.logout(token=credentials.refresh)
 
         assert SessionService.purge_expired() == 0
@@ -53,7 +54,7 @@ def test_more_rows_than_a_batch_go_in_one_run() -> None:
 
 def test_a_chain_of_tokens_goes_although_each_names_its_successor() -> None:
     with freeze_time(MOMENT):
-        credentials = UserService.login(email=UserFactory.create().email, password=PASSWORD)
+        credentials = signed_in(UserFactory.create())
         for _ in range(3):
             credentials = SessionService.refresh(token=credentials.refresh)
     with freeze_time(MOMENT + timedelta(days=8)):

@@ -5,20 +5,20 @@ import pytest
 from apps.common.exceptions import ForbiddenError, NotFoundError
 from apps.users.exceptions import SessionRevokedError
 from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import row
+from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
+from apps.users.tests.support import row, signed_in
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_reactivated_account_may_log_in_and_its_old_tokens_stay_dead() -> None:
     admin, user = AdminFactory.create(), UserFactory.create()
-    old = UserService.login(email=user.email, password=PASSWORD)
+    old = signed_in(user)
     UserService.deactivate(actor=admin, user_id=user.pk)
 
     UserService.reactivate(actor=admin, user_id=user.pk)
 
-    new = UserService.login(email=user.email, password=PASSWORD)
+    new = signed_in(user)
     assert SessionService.resume(access=new.access).id == user.pk
     with pytest.raises(SessionRevokedError):
         SessionService.resume(access=old.access)

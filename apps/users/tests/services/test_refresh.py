@@ -11,8 +11,8 @@ from apps.common.exceptions import AppException
 from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError, TokenReusedError
 from apps.users.models import AuditEntry, RefreshToken, Session, User
 from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
-from apps.users.tests.support import at_once
+from apps.users.tests.factories import AdminFactory, UserFactory
+from apps.users.tests.support import at_once, signed_in
 from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 from infrastructure.tokens import TokenService
@@ -21,7 +21,7 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def _login() -> Credentials:
-    return UserService.login(email=UserFactory.create().email, password=PASSWORD)
+    return signed_in(UserFactory.create())
 
 
 def _refresh(token: str) -> str:
@@ -118,7 +118,7 @@ def test_reuse_of_a_token_whose_successor_was_used_ends_the_session_at_once() ->
 def test_reuse_ends_that_session_only() -> None:
     user = UserFactory.create()
     with freeze_time(MOMENT):
-        stolen, other = (UserService.login(email=user.email, password=PASSWORD) for _ in range(2))
+        stolen, other = (signed_in(user) for _ in range(2))
         SessionService.refresh(token=stolen.refresh)
     with freeze_time(MOMENT + timedelta(seconds=11)):
         with pytest.raises(TokenReusedError):
@@ -236,7 +236,7 @@ def test_a_refresh_beside_the_end_of_the_session_fails_cleanly_and_leaves_no_liv
     admin = AdminFactory.create()
     for _ in range(15):
         user = UserFactory.create()
-        credentials = UserService.login(email=user.email, password=PASSWORD)
+        credentials = signed_in(user)
 
         def act(number: int, user: User = user, credentials: Credentials = credentials) -> str:
             if number:

@@ -67,6 +67,8 @@ REFUSED: dict[str, Request] = {
         "/api/v1/auth/email/verify/", {"token": link_token(client.user.pk, LinkPurpose.VERIFY_EMAIL)}
     ),
     "erasure": lambda client, _: client.post("/api/v1/auth/me/erase/", {"password": PASSWORD}),
+    "second factor": lambda client, _: client.post("/api/v1/auth/mfa/verify/", {"mfa_token": "x", "code": "1"}),
+    "turning the second factor off": lambda client, _: client.post("/api/v1/auth/mfa/disable/", {"password": PASSWORD}),
     "deactivation": lambda client, url: client.delete(url),
     "role change": lambda client, url: client.patch(url, {"role": "moderator"}),
 }

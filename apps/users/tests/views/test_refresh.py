@@ -5,9 +5,8 @@ from freezegun import freeze_time
 from rest_framework.test import APIClient
 
 from apps.users.models import RefreshToken, Session
-from apps.users.services import UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import SignIn, at_once, problem, wrong_fields
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import SignIn, at_once, problem, signed_in, wrong_fields
 
 URL = "/api/v1/auth/refresh/"
 ME = "/api/v1/auth/me/"
@@ -33,7 +32,7 @@ def test_a_refresh_gives_a_new_pair_that_works(api: APIClient, auth_api: SignIn)
 @pytest.mark.django_db
 def test_reuse_outside_the_grace_ends_the_session(api: APIClient) -> None:
     with freeze_time(MOMENT):
-        old = UserService.login(email=UserFactory.create().email, password=PASSWORD)
+        old = signed_in(UserFactory.create())
         new = api.post(URL, {"refresh": old.refresh}).json()
     with freeze_time(MOMENT + timedelta(seconds=11)):
         assert problem(api.post(URL, {"refresh": old.refresh})) == (401, "token_reused")
@@ -45,7 +44,7 @@ def test_reuse_outside_the_grace_ends_the_session(api: APIClient) -> None:
 @pytest.mark.django_db
 def test_an_expired_token_is_named(api: APIClient) -> None:
     with freeze_time(MOMENT):
-        pair = UserService.login(email=UserFactory.create().email, password=PASSWORD)
+        pair = signed_in(UserFactory.create())
     with freeze_time(MOMENT + timedelta(days=7)):
         response = api.post(URL, {"refresh": pair.refresh})
 
