@@ -2,7 +2,10 @@ from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -12,10 +15,38 @@ from apps.common.exceptions import AppException, UnavailableError
 from apps.common.requests import actor
 from apps.users.managers import UserManager
 from apps.users.models import Session, User
-from apps.users.services import ErasureService, UserService
+from apps.users.selectors import MfaSelector
+from apps.users.services import ErasureService, MfaChallengeService, MfaService, UserService
 from infrastructure.redis import RedisUnavailable
 
 _TIMES: Final = ("email_verified_at", "last_login", "created_at", "updated_at", "erased_at")
+
+
+class SignInForm(AdminAuthenticationForm):
+    """Django's own, and a code from whoever has a second factor."""
+
+    code = forms.CharField(
+        required=False,
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code"}),
+        help_text="Of your app, or a recovery code. Empty if your second factor is off.",
+    )
+
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        super().confirm_login_allowed(user)  # type: ignore[arg-type]  # the stubs want their own user
+        if not MfaSelector.is_on(user_id=user.pk):
+            return
+        code = self.cleaned_data.get("code")
+        if not code:
+            raise ValidationError("Your second factor is on: give a code as well.", code="code_required")
+        try:
+            MfaChallengeService.confirm(user_id=user.pk, code=code)
+        except AppException as error:
+            raise ValidationError(error.detail, code=error.code) from None
+
+
+admin.site.login_form = SignInForm
+admin.site.login_template = "users/admin_login.html"
 
 
 class UserCreationForm(forms.ModelForm[User]):
@@ -45,9 +76,9 @@ class UserAdmin(admin.ModelAdmin[User]):
     search_help_text = "Beginnings of words of the name or the address."
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
-    actions = ("deactivate", "reactivate", "erase")
-    readonly_fields = ("id", "email", "is_active", *_TIMES)
-    fields = ("id", "email", "name", "phone", "role", "is_staff", "is_active", *_TIMES)
+    actions = ("deactivate", "reactivate", "turn_off_second_factor", "erase")
+    readonly_fields = ("id", "email", "is_active", "second_factor", *_TIMES)
+    fields = ("id", "email", "name", "phone", "role", "is_staff", "is_active", "second_factor", *_TIMES)
     add_form = UserCreationForm
     add_fields: ClassVar[tuple[str, ...]] = ("email", "name", "phone", "role", "password")
 
@@ -129,6 +160,14 @@ class UserAdmin(admin.ModelAdmin[User]):
             return None
         context = self.admin_site.each_context(request) | {"title": "Erase for good?", "accounts": queryset}
         return TemplateResponse(request, "admin/users/user/erase.html", context)
+
+    @admin.action(permissions=["change"], description="Turn off the second factor of the selected accounts")
+    def turn_off_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, MfaService.turn_off, "without a second factor")
+
+    @admin.display(boolean=True)
+    def second_factor(self, user: User) -> bool:
+        return MfaSelector.is_on(user_id=user.pk)
 
     def _each(self, request: HttpRequest, queryset: QuerySet[User], service: Any, done: str) -> None:
         count = 0
