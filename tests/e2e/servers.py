@@ -31,10 +31,11 @@ class Server:
     def send(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
         """Send one request over a connection of its own; `options` are those of requests."""
         headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        options = {"timeout": PATIENCE, **options}
         with requests.Session() as session:
             # A proxy of the machine has no business with its own loopback.
             session.trust_env = False
-            return session.request(method, self.url + path, headers=headers, timeout=PATIENCE, **options)
+            return session.request(method, self.url + path, headers=headers, **options)
 
 
 def uvicorn(port: int) -> list[str]:

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import jwt
@@ -8,8 +9,11 @@ from freezegun import freeze_time
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
-from apps.users.tests.factories import UserFactory
+from apps.users.services import UserService
+from apps.users.tests.authenticator import with_authenticator
+from apps.users.tests.factories import PASSWORD, UserFactory
 from apps.users.tests.support import Client, SignIn, problem, signed_in
+from apps.users.types import Challenge
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +28,14 @@ def client(auth_api: SignIn) -> Client:
 
 def _ask(header: str) -> Any:
     return APIClient().get(ME, headers={"Authorization": header})
+
+
+def _refusal(header: str) -> str:
+    """Return the code of a 401, which must tell how to authenticate."""
+    response = _ask(header)
+    status, code = problem(response)
+    assert (status, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    return code
 
 
 def _signed(client: Client, *, without: str = "", **changes: Any) -> str:
@@ -57,30 +69,33 @@ def test_the_scheme_is_known_in_any_case(client: Client, scheme: str) -> None:
 
 @pytest.mark.parametrize("header", ["", "Basic YWRhOnNlY3JldA==", "Token abc"])
 def test_other_schemes_are_no_credentials(header: str) -> None:
-    assert problem(_ask(header)) == (401, "authentication_failed")
+    assert _refusal(header) == "authentication_failed"
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer\ta.b.c", "Bearera.b.c", "Bearer é.é.é"])
 def test_a_header_that_is_no_bearer_token_is_named(header: str) -> None:
-    response = _ask(header)
-
-    assert problem(response) == (401, "token_invalid")
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert _refusal(header) == "token_invalid"
 
 
-def test_a_refresh_token_is_no_access_token(client: Client) -> None:
-    assert problem(_ask(f"Bearer {client.refresh}")) == (401, "token_invalid")
+def test_a_refresh_token_is_no_access_token_nor_is_that_of_a_login_which_lacks_a_code(client: Client) -> None:
+    with_authenticator(client.user)
+    challenge = UserService.login(email=client.user.email, password=PASSWORD)
+
+    assert isinstance(challenge, Challenge)
+    assert _refusal(f"Bearer {challenge.mfa_token}") == "token_invalid"
+    assert _refusal(f"Bearer {client.refresh}") == "token_invalid"
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "role", "type", "ver", "iat", "exp", "jti"])
 def test_a_token_that_lacks_a_claim_is_refused(client: Client, claim: str) -> None:
-    assert problem(_ask(f"Bearer {_signed(client, without=claim)}")) == (401, "token_invalid")
+    assert _refusal(f"Bearer {_signed(client, without=claim)}") == "token_invalid"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"type": "refresh"},
+        {"type": "mfa"},
         {"type": "unknown"},
         {"type": None},
         {"type": ["access"]},
@@ -99,7 +114,7 @@ def test_a_token_that_lacks_a_claim_is_refused(client: Client, claim: str) -> No
     ],
 )
 def test_a_claim_of_another_value_is_refused(client: Client, changes: dict[str, Any]) -> None:
-    assert problem(_ask(f"Bearer {_signed(client, **changes)}")) == (401, "token_invalid")
+    assert _refusal(f"Bearer {_signed(client, **changes)}") == "token_invalid"
 
 
 def test_the_role_in_the_token_gives_no_right(client: Client) -> None:
@@ -111,34 +126,49 @@ def test_the_role_in_the_token_gives_no_right(client: Client) -> None:
 
 
 def test_anothers_id_in_the_token_opens_nothing_without_that_ones_session(client: Client) -> None:
-    assert problem(_ask(f"Bearer {_signed(client, sub=str(UserFactory.create().pk))}")) == (401, "session_revoked")
+    assert _refusal(f"Bearer {_signed(client, sub=str(UserFactory.create().pk))}") == "session_revoked"
 
 
 @pytest.mark.parametrize("version", [0, 2])
 def test_another_version_than_the_accounts_is_revoked(client: Client, version: int) -> None:
-    assert problem(_ask(f"Bearer {_signed(client, ver=version)}")) == (401, "session_revoked")
+    assert _refusal(f"Bearer {_signed(client, ver=version)}") == "session_revoked"
 
 
 @pytest.mark.parametrize("suffix", ["=", "==", ".", "A", "%3D"])
 def test_a_token_with_something_behind_it_is_another_token(client: Client, suffix: str) -> None:
-    assert problem(_ask(f"Bearer {client.access}{suffix}")) == (401, "token_invalid")
+    assert _refusal(f"Bearer {client.access}{suffix}") == "token_invalid"
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "HS384", "HS512", ""])
-def test_no_other_algorithm_is_taken(client: Client, algorithm: str) -> None:
-    header, payload, signature = client.access.split(".")
+@pytest.mark.parametrize("algorithm", ["".join(letters) for letters in product("nN", "oO", "nN", "eE")] + [""])
+def test_no_token_is_taken_without_a_signature_however_none_is_spelled(client: Client, algorithm: str) -> None:
+    _, payload, signature = client.access.split(".")
     foreign = jwt.utils.base64url_encode(f'{{"alg":"{algorithm}","kid":"test","typ":"JWT"}}'.encode()).decode()
 
-    for token in (f"{foreign}.{payload}.", f"{foreign}.{payload}.{signature}"):
-        assert problem(_ask(f"Bearer {token}")) == (401, "token_invalid")
-    assert header != foreign
+    for end in ("", ".", ".AA", f".{signature}"):
+        assert _refusal(f"Bearer {foreign}.{payload}{end}") == "token_invalid"
+
+
+@pytest.mark.filterwarnings("ignore:The HMAC key is:jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_no_other_algorithm_is_taken_even_with_our_key(client: Client, algorithm: str) -> None:
+    claims = jwt.decode(client.access, options={"verify_signature": False})
+    token = jwt.encode(claims, settings.JWT_KEYS[0]["secret"], algorithm=algorithm, headers={"kid": "test"})
+
+    assert _refusal(f"Bearer {token}") == "token_invalid"
+
+
+def test_a_key_that_the_token_brings_along_signs_nothing(client: Client) -> None:
+    claims = jwt.decode(client.access, options={"verify_signature": False})
+    for extra in ({"jwk": {"kty": "oct", "k": "Zm9yZ2Vk"}}, {"jku": "https://evil.example/keys"}, {"kid": "../../etc"}):
+        token = jwt.encode(claims, "f" * 64, algorithm="HS256", headers={"kid": "test"} | extra)
+        assert _refusal(f"Bearer {token}") == "token_invalid"
 
 
 def test_a_foreign_key_signs_nothing(client: Client) -> None:
     claims = jwt.decode(client.access, options={"verify_signature": False})
     token = jwt.encode(claims, "f" * 40, algorithm="HS256", headers={"kid": "test"})
 
-    assert problem(_ask(f"Bearer {token}")) == (401, "token_invalid")
+    assert _refusal(f"Bearer {token}") == "token_invalid"
 
 
 def test_an_expired_token_is_named(client: Client) -> None:
@@ -146,7 +176,4 @@ def test_an_expired_token_is_named(client: Client) -> None:
     with freeze_time(moment):
         pair = signed_in(user)
     with freeze_time(moment + timedelta(minutes=15)):
-        response = _ask(f"Bearer {pair.access}")
-
-    assert problem(response) == (401, "token_expired")
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert _refusal(f"Bearer {pair.access}") == "token_expired"
