@@ -2,6 +2,7 @@
 
 import os
 
+from config import env
 from config.settings import base
 from tests.infrastructure.queue.worker_settings import *  # noqa: F403  # settings modules stack
 
@@ -9,3 +10,7 @@ from tests.infrastructure.queue.worker_settings import *  # noqa: F403  # settin
 REDIS_KEY_PREFIX = os.environ["E2E_REDIS_KEY_PREFIX"]
 CACHES["default"]["KEY_PREFIX"] = REDIS_KEY_PREFIX  # noqa: F405  # from the settings of the tests
 THROTTLE_RATES = base.THROTTLE_RATES
+
+# Those of the environment, where a test rotates them.
+if env.raw("JWT_KEYS") or env.raw("JWT_SECRET"):
+    JWT_KEYS = env.jwt_keys()
