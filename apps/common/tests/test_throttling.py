@@ -13,6 +13,7 @@ from apps.common.tests.support import send
 from apps.common.throttling import (
     BurstUserThrottle,
     LoginThrottle,
+    MfaThrottle,
     PasswordThrottle,
     RegisterThrottle,
     ResetThrottle,
@@ -233,6 +234,7 @@ def test_without_redis_a_registration_is_counted_here_against_a_tenth(api: APICl
         (VerifyThrottle, WhenRedisIsAway.COUNT_HERE),
         (PasswordThrottle, WhenRedisIsAway.REFUSE),
         (LoginThrottle, WhenRedisIsAway.REFUSE),
+        (MfaThrottle, WhenRedisIsAway.REFUSE),
         (RevocationThrottle, WhenRedisIsAway.REFUSE),
     ],
 )
@@ -251,11 +253,15 @@ def test_each_limit_knows_what_it_does_without_redis(throttle: type[ScopedThrott
         ResetThrottle,
         VerifyThrottle,
         PasswordThrottle,
+        MfaThrottle,
     ],
 )
 def test_no_limit_carries_a_rate_of_its_own(throttle: type[ScopedThrottle]) -> None:
     assert not hasattr(throttle, "rate")
     assert not hasattr(throttle, "THROTTLE_RATES")
+
+
+_NAMES = {"email": "ada@example.com", "mfa_token": "eyJ"}
 
 
 @pytest.mark.parametrize(
@@ -264,12 +270,13 @@ def test_no_limit_carries_a_rate_of_its_own(throttle: type[ScopedThrottle]) -> N
         (ResetThrottle, ["reset_address", "reset"], ["reset_address", "reset"]),
         (VerifyThrottle, ["verify_address"], ["verify_address", "verify"]),
         (PasswordThrottle, [], ["password"]),
+        (MfaThrottle, ["mfa_address", "mfa"], ["mfa_address", "mfa"]),
     ],
 )
 def test_a_limit_names_whom_it_counts(
     throttle: type[ScopedThrottle], anonymous: list[str], signed_in: list[str]
 ) -> None:
-    request = APIView().initialize_request(APIRequestFactory().post("/", {"email": "ada@example.com"}))
+    request = APIView().initialize_request(APIRequestFactory().post("/", _NAMES))
     assert [limit.scope for limit in throttle().limits(request)] == anonymous
 
     request.user = SimpleNamespace(id=uuid7(), is_authenticated=True)  # type: ignore[assignment]  # all that is asked

@@ -21,7 +21,7 @@ from infrastructure import totp
 class MfaService:
     """The second factor of an account: turning it on and off. Whoever uses it: MfaChallengeService.
 
-    What an owner does takes the password, and raises InvalidInputError where it is wrong.
+    What an owner does takes the password.
     """
 
     @staticmethod
@@ -29,7 +29,7 @@ class MfaService:
         """Make a secret for the owner's app, in the place of one that was not confirmed. Nothing is asked for yet.
 
         Raises:
-            InvalidInputError: If the password is wrong.
+            WrongPasswordError: If the password is wrong.
             MfaOnError: If the second factor is on.
         """
         secret = totp.new_secret()
@@ -45,7 +45,8 @@ class MfaService:
         """Turn the second factor on, now that the app has shown that it knows the secret; return recovery codes.
 
         Raises:
-            InvalidInputError: If the password or the code is wrong.
+            WrongPasswordError: If the password is wrong.
+            InvalidInputError: If the code is.
             MfaOffError: If no secret was made.
             MfaOnError: If it is on already.
         """
@@ -72,7 +73,7 @@ class MfaService:
         """Turn the second factor off; where it is off, nothing happens.
 
         Raises:
-            InvalidInputError: If the password is wrong.
+            WrongPasswordError: If the password is wrong.
         """
         with proven_owner(user_id, password) as user:
             _turn_off(user, actor_id=user.pk)
@@ -82,7 +83,7 @@ class MfaService:
         """Return ten new recovery codes; the ones before work no longer.
 
         Raises:
-            InvalidInputError: If the password is wrong.
+            WrongPasswordError: If the password is wrong.
             MfaOffError: If the second factor is off.
         """
         with proven_owner(user_id, password) as user:

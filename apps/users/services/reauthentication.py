@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.common.exceptions import FieldError, InvalidInputError
+from apps.users.exceptions import WrongPasswordError
 from apps.users.models import User
 from apps.users.services.locks import lock_verified_user
 
@@ -16,13 +16,13 @@ def proven_owner(user_id: UUID, password: str) -> Iterator[User]:
     """Give the account, locked in a transaction of the block's own, to whoever knows its password.
 
     Raises:
-        InvalidInputError: If the password is wrong, or no longer the one of an open account.
+        WrongPasswordError: If the password is wrong, or no longer the one of an open account.
     """
     password_hash = _verified_hash(user_id, password)
     with transaction.atomic():
         user = lock_verified_user(user_id, password_hash)
         if user is None:
-            raise _wrong_password()
+            raise WrongPasswordError
         yield user
 
 
@@ -30,9 +30,5 @@ def _verified_hash(user_id: UUID, password: str) -> str:
     # Outside of the transaction, which would be held for as long as a hash takes.
     user = User.objects.filter(pk=user_id).first()
     if user is None or not user.check_password(password):
-        raise _wrong_password()
+        raise WrongPasswordError
     return user.password
-
-
-def _wrong_password() -> InvalidInputError:
-    return InvalidInputError([FieldError("password", "wrong", "The password is wrong.")])

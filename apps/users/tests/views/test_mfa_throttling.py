@@ -19,7 +19,7 @@ def test_a_stolen_access_token_guesses_no_password_faster_than_a_login(
     auth_api: SignIn, settings: Settings, action: str
 ) -> None:
     client, other = auth_api(Role.USER), auth_api(Role.USER)
-    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"login": (3, 60)}
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"password": (3, 60)}
     url, body = f"/api/v1/auth/mfa/{action}/", {"password": "a guess", "code": "123456"}
     if action != "confirm":
         body.pop("code")
@@ -35,7 +35,7 @@ def test_a_stolen_access_token_guesses_no_password_faster_than_a_login(
 
 def test_passwords_of_all_these_requests_count_together(auth_api: SignIn, settings: Settings) -> None:
     client = auth_api(Role.USER)
-    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"login": (2, 60)}
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"password": (2, 60)}
 
     answers = [
         client.post(f"/api/v1/auth/mfa/{action}/", {"password": "a guess"})
