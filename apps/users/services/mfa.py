@@ -37,7 +37,8 @@ class MfaService:
             device = _device(user)
             if device and device.confirmed_at:
                 raise MfaOnError
-            TotpDevice.objects.update_or_create(user=user, defaults={"secret": secret})
+            TotpDevice.objects.filter(user=user).delete()
+            TotpDevice.objects.create(user=user, secret=secret)
         return MfaSetup(secret=secret, otpauth_uri=totp.otpauth_uri(secret, account=user.email))
 
     @staticmethod
@@ -113,7 +114,8 @@ class MfaService:
 
 
 def _device(user: User) -> TotpDevice | None:
-    return TotpDevice.objects.filter(user=user).first()
+    # Without the secret: what is to be turned off must not need the key that it was encrypted with.
+    return TotpDevice.objects.filter(user=user).defer("secret").first()
 
 
 def _turn_off(user: User, *, actor_id: UUID) -> None:

@@ -54,7 +54,7 @@ class Command(BaseCommand):
         present: list[Key] = settings.JWT_KEYS
         if retire:
             return self._in_use(present)
-        if sign:
+        if sign is not None:
             return _signing(present, sign)
         kid = f"{timezone.now():%Y-%m-%d}-{secrets.token_hex(4)}"
         keys = [{"kid": kid, "secret": _new_secret(), "sign": False}, *present]

@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
+from pytest_django import Settings
 from uuid6 import uuid7
 
 from apps.common.exceptions import ForbiddenError, InvalidInputError, NotFoundError
@@ -13,7 +15,7 @@ from apps.users.enums import Notice
 from apps.users.exceptions import MfaOffError, MfaOnError, OwnMfaError
 from apps.users.models import AuditEntry, MfaChallenge, RecoveryCode, TotpDevice, User
 from apps.users.selectors import MfaSelector
-from apps.users.services import MfaService, UserService
+from apps.users.services import MfaChallengeService, MfaService, UserService
 from apps.users.tests.authenticator import Authenticator, with_authenticator
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.support import at_once, signed_in
@@ -233,6 +235,22 @@ def test_nobody_else_does_and_an_admin_not_for_himself() -> None:
         MfaService.turn_off(actor=admin, user_id=uuid7())
 
     assert _everything() == before
+
+
+def test_whoever_lost_the_encryption_key_can_still_get_rid_of_it(settings: Settings) -> None:
+    users = UserFactory.create_batch(3)
+    apps = [with_authenticator(user) for user in users]
+    TotpDevice.objects.filter(user=users[2]).update(confirmed_at=None)
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    challenge = UserService.login(email=users[0].email, password=PASSWORD)
+
+    assert isinstance(challenge, Challenge)
+    assert MfaChallengeService.verify(token=challenge.mfa_token, code=apps[0].recovery_codes[0]).access
+    MfaService.disable(user_id=users[0].pk, password=PASSWORD)
+    MfaService.turn_off(actor=AdminFactory.create(), user_id=users[1].pk)
+    MfaService.setup(user_id=users[2].pk, password=PASSWORD)
+
+    assert TotpDevice.objects.get().user == users[2]
 
 
 @pytest.mark.django_db(transaction=True)
