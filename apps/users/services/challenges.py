@@ -73,7 +73,7 @@ class MfaChallengeService:
             WrongCodeError: If the code is wrong or was used.
             TooManyCodesError: If too many codes of the app were wrong; recovery codes are taken all the same.
         """
-        credentials = _redeem(_decode(token), code)
+        credentials = _complete(_decode(token), code)
         if credentials is None:
             raise WrongCodeError
         return credentials
@@ -117,7 +117,7 @@ def _decode(token: str) -> MfaClaims:
 
 
 @transaction.atomic(durable=True)
-def _redeem(claims: MfaClaims, code: str) -> Credentials | None:
+def _complete(claims: MfaClaims, code: str) -> Credentials | None:
     """Return the credentials of the session, or None after counting a wrong try."""
     # Whoever turns the factor on or off, closes the account or tries another code waits here.
     user = User.objects.select_for_update().filter(pk=claims.subject).first()
@@ -136,32 +136,40 @@ def _redeem(claims: MfaClaims, code: str) -> Credentials | None:
 def _try(user: User, challenge: MfaChallenge, code: str) -> bool:
     """Use a code of a locked account up and return whether it was good; a wrong one is counted."""
     typed = "".join(code.split()).replace("-", "")
-    of_the_app, wait = _CODE_OF_AN_APP.fullmatch(typed), _seconds_to_wait(user)
-    # Recovery codes cannot be guessed, so whoever has the password and guesses does not lock the owner out.
-    if of_the_app and wait:
-        raise TooManyCodesError(wait)
-    if of_the_app and _use_code_of_app(user, typed):
-        return True
-    if not of_the_app and use_recovery_code(user, typed):
-        left = user.recovery_codes.filter(used_at=None).count()
-        AuditService.record(action=AuditAction.RECOVERY_CODE_USED, account_id=user.pk, left=left)
-        NoticeService.tell_owner(user_id=user.pk, notice=Notice.RECOVERY_CODE_USED)
-        return True
-    challenge.attempts += 1
-    challenge.save()
-    if not wait and _seconds_to_wait(user):
-        _tell_of_failures(user)
-    return False
+    wait = _seconds_to_wait(user)
+    if _CODE_OF_AN_APP.fullmatch(typed):
+        # Only these: whoever has the password and guesses does not lock the owner out, who has recovery codes.
+        if wait:
+            raise TooManyCodesError(wait)
+        good = _redeem_code_of_app(user, typed)
+    else:
+        good = _redeem_recovery_code(user, typed)
+    if not good:
+        challenge.attempts += 1
+        challenge.save()
+        if not wait and _seconds_to_wait(user):
+            _tell_of_failures(user)
+    return good
 
 
-def _use_code_of_app(user: User, code: str) -> bool:
+def _redeem_code_of_app(user: User, code: str) -> bool:
     device = TotpDevice.objects.filter(user=user, confirmed_at__isnull=False).first()
     if device is None or device.secret is None:
         return False
-    device.last_step = totp.matching_step(device.secret, code, now=timezone.now(), after=device.last_step)
-    if device.last_step is None:
+    step = totp.matching_step(device.secret, code, now=timezone.now(), after=device.last_step)
+    if step is None:
         return False
+    device.last_step = step
     device.save(update_fields=["last_step", "updated_at"])
+    return True
+
+
+def _redeem_recovery_code(user: User, code: str) -> bool:
+    if not use_recovery_code(user, code):
+        return False
+    left = user.recovery_codes.filter(used_at=None).count()
+    AuditService.record(action=AuditAction.RECOVERY_CODE_USED, account_id=user.pk, left=left)
+    NoticeService.tell_owner(user_id=user.pk, notice=Notice.RECOVERY_CODE_USED)
     return True
 
 
