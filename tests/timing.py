@@ -4,6 +4,7 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, count
 from statistics import median
 from typing import Any, Final
@@ -11,8 +12,8 @@ from typing import Any, Final
 from django.utils import timezone
 
 from apps.users.models import User
-from apps.users.services import UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.support import signed_in
 
 WARM_UP: Final = 20
 _WRONG: Final = "not the one at all"
@@ -60,7 +61,7 @@ def _reset() -> Situation:
     return Situation(
         "/api/v1/auth/password/reset/",
         202,
-        {name: lambda email=email: {"email": email} for name, email in emails.items()},
+        {name: partial(dict, email=email) for name, email in emails.items()},
         {},
     )
 
@@ -91,7 +92,7 @@ def _change_of_address() -> Situation:
     return Situation(
         "/api/v1/auth/email/change/",
         202,
-        {name: lambda email=email: {"email": email, "password": PASSWORD} for name, email in emails.items()},
+        {name: partial(dict, email=email, password=PASSWORD) for name, email in emails.items()},
         dict.fromkeys(emails, token),
     )
 
@@ -141,7 +142,7 @@ def guesses(seconds: Seconds) -> dict[str, float]:
 
 def chance(samples: int) -> float:
     """Return a limit that luck alone does not reach in ten thousand runs: four standard deviations above a coin."""
-    deviation = ((2 * samples + 1) / (12 * samples * samples)) ** 0.5
+    deviation: float = ((2 * samples + 1) / (12 * samples * samples)) ** 0.5
     return 0.5 + 4 * deviation
 
 
@@ -156,4 +157,4 @@ def _owner(**values: Any) -> User:
 
 
 def _token(user: User) -> str:
-    return UserService.login(email=user.email, password=PASSWORD).access
+    return signed_in(user).access

@@ -31,7 +31,7 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: object) -> Iterator[None]:  # pytest's names
-    report: pytest.TestReport = yield  # type: ignore[misc,assignment]  # what the wrapped hook made
+    report: pytest.TestReport = yield  # type: ignore[assignment]  # what the wrapped hook made
     if report.when == "call" or report.outcome == "failed":
         _outcomes[item.nodeid] = report.outcome
     return report  # type: ignore[return-value]  # pytest's protocol for wrappers

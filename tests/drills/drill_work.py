@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import psutil
 import pytest
-import requests
 from django.db import connection, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -93,8 +92,9 @@ def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
+@pytest.mark.usefixtures("relaying")
 def test_the_broker_is_away_when_people_register(
-    broker: Broker, mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, relaying: None
+    broker: Broker, mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     """The broker is away while ten people register."""
     web = environment | {
@@ -119,13 +119,14 @@ def test_the_broker_is_away_when_people_register(
 def _register(server: Server, number: int) -> float:
     body = {"email": f"person{number}@example.com", "name": "Ada", "password": PASSWORD}
     started = time.monotonic()
-    response: requests.Response = server.send("POST", "/api/v1/auth/register/", json=body)
+    response = server.send("POST", "/api/v1/auth/register/", json=body)
     assert response.status_code == 201, response.text
     return time.monotonic() - started
 
 
+@pytest.mark.usefixtures("relaying")
 def test_a_hundred_kills_of_the_child(
-    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, relaying: None
+    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     """The worker's child is killed over each of a hundred mails."""
     chance = random.Random(20261125)  # the same kills each time
@@ -151,9 +152,10 @@ def test_a_hundred_kills_of_the_child(
     assert doubles(mailbox) <= killed
 
 
+@pytest.mark.usefixtures("relaying")
 @pytest.mark.parametrize("moment", range(10))
 def test_the_whole_worker_is_killed(
-    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, moment: int, relaying: None
+    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, moment: int
 ) -> None:
     """The whole worker is killed, at another moment each time."""
     with worker(log=tmp_path / "first.log", environment=environment) as process:
@@ -171,8 +173,9 @@ def test_the_whole_worker_is_killed(
     assert len(recipients(mailbox)) == 20
 
 
+@pytest.mark.usefixtures("relaying")
 def test_the_broker_is_restarted_five_times_and_loses_its_data_each_time(
-    broker: Broker, mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, relaying: None
+    broker: Broker, mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     """The broker is killed and comes back empty, five times under work."""
     with worker(log=tmp_path / "worker.log", environment=environment):
@@ -190,8 +193,9 @@ def test_the_broker_is_restarted_five_times_and_loses_its_data_each_time(
     assert not OutboxRow.objects.exclude(state=OutboxState.DONE).exists()
 
 
+@pytest.mark.usefixtures("relaying")
 def test_the_mail_server_greylists_for_an_hour(
-    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, relaying: None
+    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     """The mail server greylists for an hour, by a clock that is moved on."""
     mailbox.answer = "451 try again later"
@@ -222,9 +226,8 @@ def _skip_to_the_next_attempt() -> float:
     return gap.total_seconds() / 60
 
 
-def test_the_mail_server_hangs(
-    mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures, relaying: None
-) -> None:
+@pytest.mark.usefixtures("relaying")
+def test_the_mail_server_hangs(mailbox: Mailbox, environment: dict[str, str], tmp_path: Path, figures: Figures) -> None:
     """The mail server takes connections and says nothing; other work goes on after its time-out."""
     with worker(log=tmp_path / "worker.log", environment=environment), _hanging(mailbox):
         enqueue(1)

@@ -11,6 +11,7 @@ from apps.users.exceptions import OwnAccountError
 from apps.users.models import AuditEntry, MfaChallenge, RecoveryCode, Session, TotpDevice, User
 from apps.users.services.accounts import require_admin, require_another_admin
 from apps.users.services.audit import AuditService
+from apps.users.services.avatars import forget_avatar
 from apps.users.services.locks import lock_active_admins, lock_user
 from apps.users.services.passwords import lock_verified, require_password
 from infrastructure.origin import Origin, coming_from
@@ -59,6 +60,7 @@ class ErasureService:
 def _erase(user: User, *, actor_id: UUID) -> None:
     _delete_what_belongs_to(user)
     _forget_in_logs(user)
+    forget_avatar(user)
     _become_nobody(user)
     # Without an address: whoever erased the account asked to be forgotten.
     with coming_from(Origin()):

@@ -21,7 +21,16 @@ from apps.users.models import AuditEntry, FormerAddress, User
 from apps.users.selectors import UserSelector
 from apps.users.services import EmailAddressService, PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, link_in, link_token, mailed_token, redis_contents, row, run_jobs
+from apps.users.tests.support import (
+    at_once,
+    link_in,
+    link_token,
+    mailed_token,
+    redis_contents,
+    row,
+    run_jobs,
+    signed_in,
+)
 from infrastructure.queue.models import OutboxRow
 
 OLD: Final = "ada@example.com"
@@ -45,7 +54,7 @@ def _recipients() -> list[str]:
 
 
 def test_the_address_changes_when_the_link_mailed_to_the_new_one_is_used(user: User) -> None:
-    pair = UserService.login(email=OLD, password=PASSWORD)
+    pair = signed_in(User.objects.get(email=OLD))
 
     _ask(user, "Ada.King@Example.com")
     token = mailed_token(NEW)
@@ -60,7 +69,7 @@ def test_the_address_changes_when_the_link_mailed_to_the_new_one_is_used(user: U
     assert UserSelector.by_id(user_id=user.pk).email == NEW
     # Whoever is signed in stays so.
     assert SessionService.resume(access=pair.access).email == NEW
-    assert UserService.login(email=NEW, password=PASSWORD).access
+    assert UserService.login(email=NEW, password=PASSWORD)
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=OLD, password=PASSWORD)
 

@@ -13,7 +13,16 @@ from apps.users.models import AuditEntry, User
 from apps.users.selectors import UserSelector
 from apps.users.services import EmailAddressService, PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, link_in, link_token, mailed_token, redis_refusing, row, run_jobs
+from apps.users.tests.support import (
+    at_once,
+    link_in,
+    link_token,
+    mailed_token,
+    redis_refusing,
+    row,
+    run_jobs,
+    signed_in,
+)
 from infrastructure.queue.models import OutboxRow
 from infrastructure.redis import RedisUnavailable
 
@@ -40,7 +49,7 @@ def test_the_link_of_the_welcome_mail_confirms_the_address() -> None:
 @pytest.mark.django_db
 def test_it_ends_no_session() -> None:
     user = UserFactory.create()
-    pair = UserService.login(email=user.email, password=PASSWORD)
+    pair = signed_in(user)
 
     EmailAddressService.verify(token=link_token(user.pk, VERIFY))
 

@@ -4,6 +4,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -32,6 +33,7 @@ from apps.users.models import (
 from apps.users.selectors import UserSelector
 from apps.users.services import (
     AuditService,
+    AvatarService,
     EmailAddressService,
     ErasureService,
     NoticeService,
@@ -40,7 +42,8 @@ from apps.users.services import (
     UserService,
 )
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import at_once, link_token, redis_contents, redis_refusing, row, run_jobs
+from apps.users.tests.pictures import png
+from apps.users.tests.support import at_once, link_token, redis_contents, redis_refusing, row, run_jobs, signed_in
 from infrastructure.origin import Origin, coming_from
 from infrastructure.redis import RedisUnavailable
 
@@ -167,7 +170,7 @@ def test_the_trail_is_append_only_again_afterwards() -> None:
 @pytest.mark.django_db
 def test_nothing_signs_in_any_more() -> None:
     user = UserFactory.create(email="ada@example.com")
-    pair = UserService.login(email=user.email, password=PASSWORD)
+    pair = signed_in(user)
     links = {purpose: link_token(user.pk, purpose) for purpose in LinkPurpose}
 
     _erase(user)
@@ -286,7 +289,7 @@ def test_of_two_admins_who_erase_themselves_at_once_one_stays() -> None:
 def test_a_refresh_beside_it_leaves_no_session_behind() -> None:
     for _ in range(5):
         user = UserFactory.create()
-        pair = UserService.login(email=user.email, password=PASSWORD)
+        pair = signed_in(user)
 
         def act(number: int, user: User = user, refresh: str = pair.refresh) -> str:
             try:
@@ -410,3 +413,15 @@ def test_it_is_in_no_list() -> None:
     _erase(gone)
 
     assert set(UserSelector.listing()) == {kept, closed}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_picture_goes_with_it() -> None:
+    user = UserFactory.create()
+    key = AvatarService.replace(user_id=user.pk, content=png()).avatar
+
+    ErasureService.erase_own(user_id=user.pk, password=PASSWORD)
+    run_jobs()
+
+    assert row(user.pk)["avatar"] == ""
+    assert not default_storage.exists(key)

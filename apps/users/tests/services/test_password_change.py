@@ -21,7 +21,9 @@ NEW: Final = "nine hundred lanterns"
 
 
 def _login(user: User, password: str = PASSWORD) -> Credentials:
-    return UserService.login(email=user.email, password=password)
+    credentials = UserService.login(email=user.email, password=password)
+    assert isinstance(credentials, Credentials)
+    return credentials
 
 
 def _change(user: User, access: str, *, current: str = PASSWORD, new: str = NEW) -> Credentials:

@@ -11,7 +11,7 @@ def seed(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("users", "0005_audit_is_append_only"),
+        ("users", "0006_erased_accounts_and_former_addresses"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
     ]
 
