@@ -1,6 +1,7 @@
 """What a client sees of accounts: over a real socket, from the web server to the mail."""
 
 import re
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,41 @@ def test_the_welcome_mail_is_sent_by_the_worker_under_the_id_of_the_request(
     assert all("Ada Lovelace" in part.get_content() for part in mail.iter_parts())
     lines = wait_until(lambda: re.findall(rf".*{request_id}.*", worker_log.read_text(encoding="utf-8")))
     assert any("job_done" in line for line in lines)
+
+
+def test_the_links_of_real_mails_confirm_an_address_and_bring_a_new_password(
+    server: Server, worker_log: Path, mailbox: Mailbox
+) -> None:
+    address, new = f"links-{server.port}@example.com", "nine hundred lanterns"
+
+    def token(subject: str) -> str:
+        def mails() -> list[EmailMessage]:
+            return [mail for mail in mailbox.mails if mail["To"] == address and subject in mail["Subject"]]
+
+        text = wait_until(mails)[0].get_body(("plain",))
+        assert text is not None
+        (found,) = re.findall(r"#token=([\w-]+)", text.get_content())
+        return str(found)
+
+    server.send("POST", "/api/v1/auth/register/", json=_ACCOUNT | {"email": address})
+    confirmed = server.send("POST", "/api/v1/auth/email/verify/", json={"token": token("Welcome")})
+    access = _sign_in(server, address)["access"]
+    me = server.send("GET", "/api/v1/auth/me/", token=access)
+    asked = server.send("POST", "/api/v1/auth/password/reset/", json={"email": address})
+    body = {"token": token("choose a new password"), "new": new}
+    reset = server.send("POST", "/api/v1/auth/password/reset/confirm/", json=body)
+    again = server.send("POST", "/api/v1/auth/password/reset/confirm/", json=body)
+    login = server.send("POST", "/api/v1/auth/login/", json={"email": address, "password": new})
+
+    assert (confirmed.status_code, me.json()["email_verified"]) == (204, True)
+    assert (asked.status_code, asked.json(), reset.status_code) == (202, {}, 204)
+    assert _problem(server.send("GET", "/api/v1/auth/me/", token=access)) == (401, "session_revoked")
+    assert _problem(again) == (400, "validation_error")
+    assert login.status_code == 200
+    wait_until(lambda: [mail for mail in mailbox.mails if mail["To"] == address and "was changed" in mail["Subject"]])
+    log = worker_log.read_text(encoding="utf-8")
+    assert address not in log
+    assert body["token"] not in log
 
 
 def test_a_taken_address_is_a_conflict_in_whatever_spelling(server: Server) -> None:

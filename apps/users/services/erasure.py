@@ -14,6 +14,7 @@ from apps.users.services.audit import AuditService
 from apps.users.services.avatars import forget_avatar
 from apps.users.services.locks import lock_active_admins, lock_user
 from apps.users.services.passwords import lock_verified, require_password
+from apps.users.services.sessions import end_all_sessions
 from infrastructure.origin import Origin, coming_from
 
 log = structlog.get_logger("layerline.users")
@@ -71,11 +72,11 @@ def _erase(user: User, *, actor_id: UUID) -> None:
 def _delete_what_belongs_to(user: User) -> None:
     # A former address that is still to be told stays until then: whoever took an account over must not silence that
     # notice by erasing it.
-    sessions = Session.objects.filter(user=user)
-    # Locked first, or a refresh that is under way could add a token to a session that is being deleted.
-    list(sessions.order_by("pk").select_for_update().values_list("pk"))
+    #
+    # Sessions are ended first: that holds them, so that no refresh adds a token to one that is being deleted.
+    end_all_sessions(user)
     for rows in (
-        sessions,
+        Session.objects.filter(user=user),
         MfaChallenge.objects.filter(user=user),
         RecoveryCode.objects.filter(user=user),
         TotpDevice.objects.filter(user=user),
@@ -106,6 +107,5 @@ def _become_nobody(user: User) -> None:
     user.set_unusable_password()
     user.role = Role.USER
     user.is_active = user.is_staff = user.is_superuser = False
-    user.token_version += 1
     user.erased_at = timezone.now()
     user.save()

@@ -31,6 +31,7 @@ from apps.users.tests.support import (
     run_jobs,
     signed_in,
 )
+from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 
 OLD: Final = "ada@example.com"
@@ -69,7 +70,7 @@ def test_the_address_changes_when_the_link_mailed_to_the_new_one_is_used(user: U
     assert UserSelector.by_id(user_id=user.pk).email == NEW
     # Whoever is signed in stays so.
     assert SessionService.resume(access=pair.access).email == NEW
-    assert UserService.login(email=NEW, password=PASSWORD)
+    assert isinstance(UserService.login(email=NEW, password=PASSWORD), Credentials)
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=OLD, password=PASSWORD)
 

@@ -24,6 +24,7 @@ from apps.users.tests.support import (
     run_jobs,
     signed_in,
 )
+from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 
 NEW: Final = "nine hundred lanterns"
@@ -266,7 +267,7 @@ def test_the_old_password_no_longer_signs_in() -> None:
 
     with pytest.raises(WrongCredentialsError):
         UserService.login(email=user.email, password=PASSWORD)
-    assert UserService.login(email=user.email, password=NEW)
+    assert isinstance(UserService.login(email=user.email, password=NEW), Credentials)
 
 
 @pytest.mark.django_db
