@@ -149,7 +149,7 @@ def open_namespaces(module: ModuleType, house: House, patches: Patches) -> None:
             continue
         for name, method in list(vars(cls).items()):
             if not name.startswith("_") and isinstance(method, staticmethod | classmethod):
-                label = _fixed_label(layer, f"{cls.__name__}.{name}")
+                label = _fixed_label(layer, f"{cls.__name__}.{name}", cls.__module__)
                 patches.put(cls, name, type(method)(entrance(method.__func__, label)))
 
 
@@ -169,7 +169,7 @@ def view_entrance(view: Callable[..., Any], house: House) -> Callable[..., Any]:
     name = getattr(named, "__name__", type(named).__name__)
 
     def label(_args: tuple[Any, ...]) -> Frame:
-        return Frame(layer, name, own=own)
+        return Frame(layer, name, module=named.__module__, own=own)
 
     entered = entrance(view, label)
     if iscoroutinefunction(view) or not (own or is_admin):
@@ -181,7 +181,8 @@ def view_entrance(view: Callable[..., Any], house: House) -> Callable[..., Any]:
             # It is rendered after the view has ended, and with it whatever lazy queryset it was given.
             inside = Layer.ADMIN if is_admin else Layer.RENDERER
             response.render = entrance(  # type: ignore[method-assign]  # this one response's
-                response.render, lambda _args: Frame(inside, type(response).__name__, own=own)
+                response.render,
+                lambda _args: Frame(inside, type(response).__name__, module=type(response).__module__, own=own),
             )
         return response
 
@@ -194,7 +195,8 @@ def task_entrance(house: House) -> Callable[..., Any]:
 
     def label(args: tuple[Any, ...]) -> Frame:
         task = args[0]
-        return Frame(Layer.TASK, task.name or type(task).__name__, own=house.owns(task.run.__module__), subject=task)
+        module = task.run.__module__
+        return Frame(Layer.TASK, task.name or type(task).__name__, module=module, own=house.owns(module), subject=task)
 
     def call(task: Any, *args: Any, **kwargs: Any) -> Any:
         _open_work(task, house)
@@ -235,7 +237,7 @@ def _job_entrance(work: Callable[..., Any], name: str, *, own: bool) -> Callable
             return work(*args, **kwargs)
 
     functools.update_wrapper(do, work)
-    entered = entrance(do, lambda _args: Frame(Layer.JOB, name, own=own))
+    entered = entrance(do, lambda _args: Frame(Layer.JOB, name, module=work.__module__, own=own))
     vars(entered)["layerline_job"] = True
     return entered
 
@@ -285,8 +287,8 @@ def _as_function(method: Any) -> Callable[..., Any]:
     return call
 
 
-def _fixed_label(layer: Layer, name: str) -> Label:
-    return lambda _args: Frame(layer, name, own=True)
+def _fixed_label(layer: Layer, name: str, module: str) -> Label:
+    return lambda _args: Frame(layer, name, module=module, own=True)
 
 
 def _method_label(house: House, layer: Layer, namer: Namer) -> Label:
@@ -303,7 +305,7 @@ def _method_label(house: House, layer: Layer, namer: Namer) -> Label:
             return None
         if effect:
             stack.side_effect(effect)
-        own = house.owns(type(subject).__module__)
-        return Frame(layer, name, own=own, detail=_detail(layer, args), subject=subject)
+        module = type(subject).__module__
+        return Frame(layer, name, module=module, own=house.owns(module), detail=_detail(layer, args), subject=subject)
 
     return label

@@ -125,7 +125,7 @@ def _patch_django(house: House) -> None:
     _patches.put(
         auth,
         "get_user",
-        entrance(auth.get_user, lambda _args: Frame(Layer.AUTHENTICATION, "session", own=False)),
+        entrance(auth.get_user, lambda _args: Frame(Layer.AUTHENTICATION, "session", module=auth.__name__, own=False)),
     )
     _patches.put(Atomic, "__enter__", _atomic_enter(Atomic.__enter__))
     _patches.put(Atomic, "__exit__", _atomic_exit(Atomic.__exit__))
@@ -242,18 +242,32 @@ def _on_commit(original: Callable[..., Any]) -> Callable[..., Any]:
         origin = stack.current()
         for observer in observers:
             observer.queued(name)
-        label: stack.Label = lambda _args: Frame(Layer.ON_COMMIT, name, own=False, origin=origin)  # noqa: E731  # typed
+
+        def label(_args: tuple[Any, ...]) -> Frame:
+            return Frame(Layer.ON_COMMIT, name, module=_module_of(func), own=False, origin=origin)
+
         original(connection, entrance(func, label), robust)
 
     return on_commit
 
 
 def _name_of(function: Any) -> str:
+    behind = _unbound(function)
+    qualified: str = getattr(behind, "__qualname__", type(behind).__qualname__)
+    return f"{_module_of(function).rpartition('.')[2]}.{qualified.partition('.<locals>')[0]}"
+
+
+def _module_of(function: Any) -> str:
+    behind = _unbound(function)
+    module: str = getattr(behind, "__module__", None) or type(behind).__module__
+    return module
+
+
+def _unbound(function: Any) -> Any:
+    """Return the function behind partials of it."""
     while isinstance(function, functools.partial):
         function = function.func
-    qualified: str = getattr(function, "__qualname__", type(function).__qualname__)
-    module: str = getattr(function, "__module__", None) or type(function).__module__
-    return f"{module.rpartition('.')[2]}.{qualified.partition('.<locals>')[0]}"
+    return function
 
 
 def _watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -29,6 +29,7 @@ class Node:
         detail: A word about it, such as `hit` or `miss`.
         error: The class of the exception that left it, with its code if it has one, or `refused`.
         place: Where that exception was raised.
+        module: Where the code of a layer stands.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Node:
     detail: str = ""
     error: str = ""
     place: str = ""
+    module: str = ""
     children: "list[Node]" = field(default_factory=list)
 
     def walk(self, depth: int = 0) -> "Iterator[tuple[int, Node]]":
@@ -56,6 +58,7 @@ class Node:
             "detail": self.detail,
             "error": self.error,
             "place": self.place,
+            "module": self.module,
             "children": [child.as_json() for child in self.children],
         }
 
@@ -103,7 +106,7 @@ class Recorder(Narrator):
 
     @override
     def entered(self, frame: Frame) -> None:
-        node = Node(str(frame.layer), frame.name, self.elapsed(), detail=frame.detail)
+        node = Node(str(frame.layer), frame.name, self.elapsed(), detail=frame.detail, module=frame.module)
         if self._attach(node, frame.outer):
             self._nodes[id(frame)] = node
             self._frames.append(frame)

@@ -155,7 +155,7 @@ def as_text(trace: Trace, *, colour: bool = False) -> str:
     lines = [summary(trace)]
     for section in sections(trace):
         lines += ["", _heading(section), f"{'at ms':>8} {'took':>8}  {'':{_BAR}}"]
-        lines += [_line(section, prefix, node, colour=colour) for prefix, node in _drawn(section.nodes, "")]
+        lines += [_line(section, prefix, node, colour=colour) for prefix, node in tree(section.nodes, "")]
     return "\n".join(lines)
 
 
@@ -224,14 +224,20 @@ def _heading(section: Section) -> str:
 
 
 def _line(section: Section, prefix: str, node: Node, *, colour: bool) -> str:
-    text = " ".join(filter(None, [node.kind, node.name, f"· {node.detail}" if node.detail else ""]))
-    if node.error:
-        text += f"  ✗ {node.error}" + (f" at {node.place}" if node.place else "")
+    text = worded(node)
     code = _FAILED if node.error or node.kind == ERROR else _COLOURS.get(group(node))
     if colour and code:
         text = f"\x1b[{code}m{text}\x1b[0m"
     took = f"{node.took:8.2f}" if node.took else " " * 8
     return f"{node.start:8.2f} {took}  {_bar(section, node)}  {prefix}{text}"
+
+
+def worded(node: Node) -> str:
+    """Return what there is to say of a node, but for its times."""
+    text = " ".join(filter(None, [node.kind, node.name, f"· {node.detail}" if node.detail else ""]))
+    if node.error:
+        text += f"  ✗ {node.error}" + (f" at {node.place}" if node.place else "")
+    return text
 
 
 def _bar(section: Section, node: Node) -> str:
@@ -240,13 +246,13 @@ def _bar(section: Section, node: Node) -> str:
     return ("·" * left + ("█" if node.took else "│") * width).ljust(_BAR, "·")
 
 
-def _drawn(nodes: list[Node], prefix: str) -> Iterator[tuple[str, Node]]:
+def tree(nodes: list[Node], prefix: str) -> Iterator[tuple[str, Node]]:
     """Yield each node with the lines of the tree before it; what is inside of a middleware stands below it."""
     for index, node in enumerate(nodes):
         if node.kind == Layer.MIDDLEWARE:
             yield prefix, node
-            yield from _drawn(node.children, prefix)
+            yield from tree(node.children, prefix)
             continue
         last = index == len(nodes) - 1
         yield f"{prefix}{'└─ ' if last else '├─ '}", node
-        yield from _drawn(node.children, f"{prefix}{'   ' if last else '│  '}")
+        yield from tree(node.children, f"{prefix}{'   ' if last else '│  '}")

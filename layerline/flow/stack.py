@@ -24,19 +24,34 @@ class Frame:
     Args:
         layer: Which.
         name: What people call it, such as `UserService.register`.
+        module: Where its code stands, such as `apps.users.services`.
         own: Whether a slice's own code was entered, not a framework's.
         detail: A word about it, such as the type of a message.
         subject: The object whose method was called, so that its `super()` is not a second entrance.
         origin: For a callback on commit: where it was registered.
     """
 
-    __slots__ = ("detail", "error", "layer", "left", "name", "origin", "outer", "own", "refused", "repeats", "subject")
+    __slots__ = (
+        "detail",
+        "error",
+        "layer",
+        "left",
+        "module",
+        "name",
+        "origin",
+        "outer",
+        "own",
+        "refused",
+        "repeats",
+        "subject",
+    )
 
     def __init__(  # noqa: PLR0913  # each one is told of one layer only
         self,
         layer: Layer,
         name: str,
         *,
+        module: str,
         own: bool,
         detail: str = "",
         subject: object = None,
@@ -44,6 +59,7 @@ class Frame:
     ) -> None:
         self.layer = layer
         self.name = name
+        self.module = module
         self.own = own
         self.detail = detail
         self.subject = subject

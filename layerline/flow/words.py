@@ -19,6 +19,8 @@ QUEUED: Final = "queued"
 SIDE_EFFECT: Final = "leaves"
 SENT: Final = "sent"
 ERROR: Final = "error"
+# What is said of a script that the server is given anew.
+FORGOTTEN: Final = "script unknown"
 
 _VERBS: Final[set[str | None]] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _SHOWN_KEY: Final = 80
@@ -51,7 +53,7 @@ class Narrator(Observer):
         shown = f"{name} {_key(keys)}".strip()
         if isinstance(error, NoScriptError):
             # The usual way to find out whether the server knows a script.
-            self.tell(REDIS, shown, started, detail="script unknown")
+            self.tell(REDIS, shown, started, detail=FORGOTTEN)
             return
         # What a script means by numbers only the script knows.
         is_read = error is None and (name in _READS or (name in _SCRIPTS and isinstance(result, bytes | None)))

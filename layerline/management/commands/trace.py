@@ -4,17 +4,17 @@ import json
 import re
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from celery import current_app
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.module_loading import import_string
 
 from layerline.flow import messages, report
 from layerline.flow.entrances import work_of
+from layerline.flow.sign_in import signed_in
 from layerline.flow.trace import SOCKET, TASK, PayloadError, Trace, trace, trace_socket, trace_task
 
 _VERBS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -152,14 +152,9 @@ def _refuse_constant(name: str) -> Any:
 def _sign_in(actor: str, stack: ExitStack) -> dict[str, str]:
     """Return the headers of whoever the request is sent as, until the stack closes.
 
-    `settings.LAYERLINE_SIGN_IN` names a context manager that takes an e-mail address and gives headers.
-
     Raises:
-        CommandError: If it raises a LookupError, for there is no such account.
+        CommandError: If there is no such account.
     """
-    signed_in: Callable[[str], AbstractContextManager[dict[str, str]]] = import_string(
-        settings.LAYERLINE_SIGN_IN  # type: ignore[misc]  # a setting of local use only
-    )
     if not actor.isprintable():
         raise CommandError("--as is no e-mail address.")
     try:

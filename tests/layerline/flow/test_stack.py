@@ -10,7 +10,7 @@ from layerline.flow.stack import Frame, entrance
 
 
 def inside(name: str) -> stack.Label:
-    return lambda _args: Frame(Layer.SERVICE, name, own=True)
+    return lambda _args: Frame(Layer.SERVICE, name, module=__name__, own=True)
 
 
 def names() -> list[str]:
