@@ -40,7 +40,7 @@ coverage: ## The whole test suite, with a report in htmlcov/index.html
 	@$(devstack) test -n auto --cov --cov-report=term --cov-report=html $(arguments)
 
 .PHONY: check
-check: ## The gate: format, lint, types, layers, migrations, deployment, API documents, requirements, audit
+check: ## The gate: format, lint, types, layers, migrations, deployment, API documents, flows, requirements, audit
 	$(ready)
 	@$(devstack) exec python -m layerline.gate
 
@@ -63,6 +63,11 @@ manage: ## A management command: ARGS="createsuperuser"
 trace: ## One request drawn from the wire to the row: ARGS="GET /api/v1/auth/me/ --as ada@example.com"
 	$(ready)
 	@$(devstack) manage trace $(arguments)
+
+.PHONY: flows
+flows: ## Write docs/flows anew from what the code does
+	$(ready)
+	@DJANGO_SETTINGS_MODULE=config.settings.flows $(devstack) manage document_flows $(arguments)
 
 .PHONY: slice
 slice: ## A new slice: NAME=billing ARGS="Invoice number:str:32 total:decimal paid:bool"

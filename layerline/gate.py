@@ -85,6 +85,12 @@ def checks() -> list[Check]:
             "each warning names the view",
             testing,
         ),
+        Check(
+            "flows",
+            [*_MANAGE, "document_flows", "--check"],
+            "`make flows`, and commit what it changes if the code was meant to change",
+            {"DJANGO_SETTINGS_MODULE": "config.settings.flows"},
+        ),
     ]
 
 
