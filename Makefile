@@ -42,7 +42,7 @@ coverage: ## The whole test suite, with a report in htmlcov/index.html
 .PHONY: check
 check: ## The gate: format, lint, types, layers, migrations, deployment, API documents, flows, requirements, audit
 	$(ready)
-	@$(devstack) exec python -m layerline.gate
+	@$(devstack) bare python -m layerline.gate
 
 .PHONY: drill
 drill: ## Kill, freeze and empty what background work relies on, with figures in .dev/drill.md
@@ -67,7 +67,7 @@ trace: ## One request drawn from the wire to the row: ARGS="GET /api/v1/auth/me/
 .PHONY: flows
 flows: ## Write docs/flows anew from what the code does
 	$(ready)
-	@DJANGO_SETTINGS_MODULE=config.settings.flows $(devstack) manage document_flows $(arguments)
+	@DJANGO_SETTINGS_MODULE=config.settings.flows $(devstack) bare python manage.py document_flows $(arguments)
 
 .PHONY: slice
 slice: ## A new slice: NAME=billing ARGS="Invoice number:str:32 total:decimal paid:bool"

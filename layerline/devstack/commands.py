@@ -62,17 +62,17 @@ class Commands:
 
     def test(self, arguments: Sequence[str]) -> int:
         """the test suite: all of it on all cores with coverage, or what the arguments choose"""
-        # Of a developer's .env a test run takes the servers, and nothing that would change what is tested.
-        environment = self._bare | {k: v for k, v in self._environment.items() if k in _SERVICE_VARIABLES}
-        environment["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+        environment = self._servers_alone() | {"DJANGO_SETTINGS_MODULE": "config.settings.test"}
         everything = ["-n", "auto", "--cov", "--cov-report=term"]
         return self._foreground([sys.executable, "-m", "pytest", *(arguments or everything)], environment)
 
     def exec(self, arguments: Sequence[str]) -> int:
         """any command, with DATABASE_URL and REDIS_URL in its environment"""
-        if not arguments:
-            raise DevstackError("Which command? For example: python -m layerline.devstack exec psql")
-        return self._foreground(arguments, self._environment)
+        return self._any(arguments, self._environment)
+
+    def bare(self, arguments: Sequence[str]) -> int:
+        """any command, as exec, but with nothing else of .env"""
+        return self._any(arguments, self._servers_alone())
 
     def stop(self, _arguments: Sequence[str]) -> int:
         """stop a run, and the embedded services"""
@@ -117,6 +117,15 @@ class Commands:
             else:
                 print(f"{server.name:<14}{server.url.rpartition('@')[2] if server.is_running() else 'down'}")
         return 0
+
+    def _servers_alone(self) -> dict[str, str]:
+        """Take of a developer's .env the servers, and nothing that would change what is tested or checked."""
+        return self._bare | {k: v for k, v in self._environment.items() if k in _SERVICE_VARIABLES}
+
+    def _any(self, arguments: Sequence[str], environment: dict[str, str]) -> int:
+        if not arguments:
+            raise DevstackError("Which command? For example: python -m layerline.devstack exec psql")
+        return self._foreground(arguments, environment)
 
     def _end_run(self) -> None:
         state = self._services.state
@@ -166,7 +175,7 @@ def _confirms(question: str) -> bool:
 def main(arguments: Sequence[str] | None = None, *, root: Path = PROJECT_ROOT) -> int:
     """Run the command that the arguments name; return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    names = ("run", "manage", "test", "exec", "stop", "reset", "status")
+    names = ("run", "manage", "test", "exec", "bare", "stop", "reset", "status")
     listing = "\n".join(f"  {name:<8} {getattr(Commands, name).__doc__}" for name in names)
     parser = argparse.ArgumentParser(
         prog="python -m layerline.devstack",

@@ -63,6 +63,17 @@ def test_a_test_run_takes_the_servers_from_dotenv_and_nothing_else(project: Proj
     assert whole == f"{head} -n auto --cov --cov-report=term\n"
 
 
+def test_a_bare_command_takes_the_servers_from_dotenv_and_nothing_else(project: Project) -> None:
+    dotenv = "REDIS_URL=redis://cache.example.com/0\nSENTRY_DSN=https://key@sentry.example.com/1\n"
+    (project.root / ".env").write_text(dotenv, encoding="utf-8")
+    show = ("sh", "-c", 'echo "$REDIS_URL" "${SENTRY_DSN-none}" "${DATABASE_URL%%:*}"')
+
+    assert project.command("bare", *show) == "redis://cache.example.com/0 none postgres\n"
+    assert project.command("bare", *show, environment={"SENTRY_DSN": "given"}) == (
+        "redis://cache.example.com/0 given postgres\n"
+    )
+
+
 def test_a_broken_dotenv_is_told_by_its_line_and_never_its_text(project: Project) -> None:
     (project.root / ".env").write_text("A=1\nhunter2 is no assignment\n", encoding="utf-8")
 
