@@ -116,14 +116,14 @@ class Layout:
 
     def place(self, module: str) -> Place:
         """Return where the module of this dotted name stands."""
-        first, *rest = module.split(".")
-        if first in self.top:
-            return Place(Role.SLICE, _layer(rest))
         # The longest first: `shop.apps` before `shop`.
         for container in sorted(self.slices, key=len, reverse=True):
             if module.startswith(f"{container}."):
                 inside = module.removeprefix(f"{container}.").split(".")[1:]
                 return Place(Role.SLICE, _layer(inside))
+        first, *rest = module.split(".")
+        if first in self.top:
+            return Place(Role.SLICE, _layer(rest))
         for package in self.infrastructure:
             if module == package or module.startswith(f"{package}."):
                 return Place(Role.INFRASTRUCTURE, "")
