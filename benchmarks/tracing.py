@@ -32,7 +32,7 @@ _NAME: Final = "layerline_bench"
 _HOST: Final = "api.internal"
 # TLS ends at a proxy in production, and this process stands for it.
 _HEADERS: Final = {"Host": _HOST, "X-Forwarded-Proto": "https", "Content-Type": "application/json"}
-_SUITE: Final = ("apps/users", "-q", "-p", "no:randomly", "-m", "not slow")
+_SUITE: Final = ("apps/users/tests/views", "-q", "-p", "no:randomly", "-m", "not slow")
 
 
 @dataclass(frozen=True, slots=True)
