@@ -6,6 +6,7 @@ nothing else: all clients must be served within the ten seconds of grace. A run 
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_all_clients_get_one_successor_in_every_round(server: Server) -> None:
         answers = at_once(_CLIENTS, partial(_refresh, server, token))
         seconds.append(time.perf_counter() - started)
 
-        assert [answer.status_code for answer in answers] == [200] * _CLIENTS, f"round {number}"
+        refused = Counter(answer.text for answer in answers if answer.status_code != 200)
+        assert not refused, f"round {number} took {seconds[-1]:.1f} s: {refused.most_common(3)}"
         (token,) = {answer.json()["refresh"] for answer in answers}
         assert RefreshToken.objects.count() == number + 1
     assert Session.objects.get().ended_at is None
