@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.utils.crypto import salted_hmac
 
-from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
+from infrastructure.redis import HISTORY, RedisUnavailable, Script, client, key, unavailable_as
 
 # A load that takes longer is no longer waited for, and its result not kept.
 LOAD_SECONDS: Final = 10
@@ -24,25 +24,39 @@ WAIT_SECONDS: Final = 3.0
 _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.05
 
+# What is kept begins with the history it was written under, and is nothing under another one: a server that came back
+# from an old copy of its data knows of no invalidation since.
+#
 # The value; or 1 if the caller may load it, and nobody else for a while; or 0 if somebody else is loading.
-_GET_OR_LEASE: Final = Script("""
-local value = redis.call('GET', KEYS[1])
-if value then return value end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+_GET_OR_LEASE: Final = Script(
+    HISTORY
+    + """
+local now = history()
+local found = redis.call('GET', KEYS[1])
+if found and string.sub(found, 1, 40) == now then return string.sub(found, 41) end
+if redis.call('SET', KEYS[2], now .. ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0
-""")
+"""
+)
 # Keeps the value only if the lease is still the caller's: an invalidation takes it away, and a value that was loaded
 # before the invalidation must not come after it.
-_KEEP: Final = Script("""
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+_KEEP: Final = Script(
+    HISTORY
+    + """
+local now = history()
+if redis.call('GET', KEYS[2]) ~= now .. ARGV[1] then return 0 end
 redis.call('DEL', KEYS[2])
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[1], now .. ARGV[2], 'PX', ARGV[3])
 return 1
-""")
-_RELEASE: Final = Script("""
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+"""
+)
+_RELEASE: Final = Script(
+    HISTORY
+    + """
+if redis.call('GET', KEYS[1]) == history() .. ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
-""")
+"""
+)
 
 
 class CachedFunction[**P, R](Protocol):
@@ -194,27 +208,81 @@ type RowId = UUID | int | str
 
 # Above every version that a row can have, and exact in Lua, whose numbers are doubles.
 _FOREVER: Final = 2**53
-_TOMBSTONE: Final = "-"
-# An entry is its version, a separator, and its JSON or the mark of a tombstone. A tombstone is never lowered: a late
-# one must not open the door to an older row.
-_BURY: Final = Script("""
-for index, name in ipairs(KEYS) do
-  local version = ARGV[index + 1]
+# An entry is the history it was written under, its version, and its JSON or the mark of a tombstone, with colons
+# between them. A row of another history is nothing; a tombstone of one still is a tombstone.
+#
+# `row` returns the JSON of a live row, `version` the version of whatever counts as there.
+ROWS: Final = (
+    HISTORY
+    + """
+local function row(name, now)
   local found = redis.call('GET', name)
-  if found then
-    local other = string.match(found, '^%d+')
-    if tonumber(other) > tonumber(version) then version = other end
-  end
-  redis.call('SET', name, version .. ':-', 'PX', ARGV[1])
+  if not found or now == '' or string.sub(found, 1, 40) ~= now then return false end
+  local text = string.sub(found, string.find(found, ':', 42, true) + 1)
+  return text ~= '-' and text
+end
+
+local function version(name, now)
+  local found = redis.call('GET', name)
+  if not found or (string.sub(found, 1, 40) ~= now and string.sub(found, -2) ~= ':-') then return false end
+  return string.match(found, '^%d+', 42)
+end
+
+local function add(name, now, number, text, lifetime)
+  if not version(name, now) then redis.call('SET', name, now .. ':' .. number .. ':' .. text, 'PX', lifetime) end
+end
+"""
+)
+_LOOK: Final = Script(
+    ROWS
+    + """
+local now = history()
+local found = {now}
+for index, name in ipairs(KEYS) do found[index + 1] = row(name, now) end
+return found
+"""
+)
+_ADD: Final = Script(
+    ROWS
+    + """
+local now = history()
+if ARGV[1] ~= now then return 0 end
+add(KEYS[1], now, ARGV[2], ARGV[3], ARGV[4])
+return 1
+"""
+)
+# A tombstone is never lowered: a late one must not open the door to an older row.
+_BURY: Final = Script(
+    ROWS
+    + """
+local now = history()
+for index, name in ipairs(KEYS) do
+  local number = ARGV[index + 1]
+  local other = version(name, now)
+  if other and tonumber(other) > tonumber(number) then number = other end
+  redis.call('SET', name, now .. ':' .. number .. ':-', 'PX', ARGV[1])
 end
 return 1
-""")
-_REPLACE: Final = Script("""
-local found = redis.call('GET', KEYS[1])
-if found and tonumber(string.match(found, '^%d+')) > tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'PX', ARGV[3])
+"""
+)
+_REPLACE: Final = Script(
+    ROWS
+    + """
+local now = history()
+local other = version(KEYS[1], now)
+if other and tonumber(other) > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], now .. ':' .. ARGV[1] .. ':' .. ARGV[2], 'PX', ARGV[3])
 return 1
-""")
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one look found, and the history it saw: whoever adds what was missing gives it back."""
+
+    found: Mapping[RowId, dict[str, Any]]
+    history: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +300,12 @@ class RowCache:
     - A writer that rolls back leaves its tombstone: slower until it expires, never wrong.
     - A replacement that fails leaves its tombstone as well. A writer that cannot bury must not commit.
     - A deleted row is forgotten with a tombstone above every version, so that no late replacement brings it back.
+    - A server that comes back from an old copy of its data, or a replica that takes over without the last writes, has
+      a new history: rows of the one before are not shown, and a reader that looked before it adds nothing.
 
     What it asks for: versions that rise with each write of a row, less than `tombstone_ttl` between `bury` and the
-    commit, readers at READ COMMITTED, and a Redis that does not evict (`noeviction`). What it does not cover: a Redis
-    that loses its last writes (a restart without them, a failover to a replica behind) may show a row from before
-    them until that entry's own end, at most `ttl` after it was written.
+    commit (and than a server needs to come back without the tombstone), readers at READ COMMITTED, and a Redis that
+    does not evict (`noeviction`).
 
     Args:
         name: The group of the entries, such as `users`.
@@ -248,26 +317,27 @@ class RowCache:
     ttl: int = 300
     tombstone_ttl: int = 60
 
-    def get_many(self, ids: Iterable[RowId]) -> dict[RowId, dict[str, Any]]:
+    def look(self, ids: Iterable[RowId]) -> Rows:
         """Return the rows that are there, in one round trip; with Redis away, none."""
         wanted = list(ids)
         if not wanted:
-            return {}
+            return Rows({}, "")
         try:
             with unavailable_as():
-                found = cast("list[bytes | None]", client().mget([self._key(row_id) for row_id in wanted]))
+                history, *texts = _LOOK([self.entry(row_id) for row_id in wanted])
         except RedisUnavailable:
-            return {}
-        payloads = ((row_id, entry.partition(b":")[2]) for row_id, entry in zip(wanted, found, strict=True) if entry)
-        return {row_id: json.loads(payload) for row_id, payload in payloads if payload != _TOMBSTONE.encode()}
+            return Rows({}, "")
+        found = {row_id: json.loads(text) for row_id, text in zip(wanted, texts, strict=True) if text}
+        return Rows(found, history.decode())
 
-    def add(self, row_id: RowId, version: int, payload: Mapping[str, Any]) -> None:
-        """Keep a row that was just read, where neither a row nor a tombstone is; with Redis away, do nothing."""
-        try:
-            with unavailable_as():
-                client().set(self._key(row_id), f"{version}:{_row_json(payload)}", nx=True, px=self.ttl * 1_000)
-        except RedisUnavailable:
-            return
+    def add(self, row_id: RowId, version: int, payload: Mapping[str, Any], *, history: str) -> None:
+        """Keep a row that was read since a look, where neither a row nor a tombstone is; with Redis away, do nothing.
+
+        Args:
+            history: What that look saw.
+        """
+        if history:
+            _try(_ADD, [self.entry(row_id)], [history, version, row_json(payload), self.ttl * 1_000])
 
     def bury(self, versions: Mapping[RowId, int]) -> None:
         """Make readers go to the database; call it with the rows locked, before the commit.
@@ -278,27 +348,31 @@ class RowCache:
         Raises:
             RedisUnavailable: If Redis is away; the write must not be committed then.
         """
-        if not versions:
-            return
-        keys = [self._key(row_id) for row_id in versions]
-        with unavailable_as():
-            _BURY(keys, [self.tombstone_ttl * 1_000, *versions.values()])
+        self._bury(versions, self.tombstone_ttl)
 
     def replace(self, row_id: RowId, version: int, payload: Mapping[str, Any]) -> None:
         """Put the committed row in the tombstone's place; with Redis away the tombstone stays until it expires."""
-        _try(_REPLACE, [self._key(row_id)], [version, _row_json(payload), self.ttl * 1_000])
+        _try(_REPLACE, [self.entry(row_id)], [version, row_json(payload), self.ttl * 1_000])
 
     def forget(self, ids: Iterable[RowId]) -> None:
-        """Bury rows that are about to be deleted; call it before the commit, nothing is to follow.
+        """Bury rows for as long as an entry lives; call it before the commit that ends them, nothing is to follow.
 
         Raises:
-            RedisUnavailable: If Redis is away; the deletion must not be committed then.
+            RedisUnavailable: If Redis is away; the rows must not be ended then.
         """
-        self.bury(dict.fromkeys(ids, _FOREVER))
+        self._bury(dict.fromkeys(ids, _FOREVER), max(self.ttl, self.tombstone_ttl))
 
-    def _key(self, row_id: RowId) -> str:
+    def entry(self, row_id: RowId) -> str:
+        """Return the key under which a row is kept."""
         return key("row", self.name, str(row_id))
 
+    def _bury(self, versions: Mapping[RowId, int], seconds: int) -> None:
+        if not versions:
+            return
+        with unavailable_as():
+            _BURY([self.entry(row_id) for row_id in versions], [seconds * 1_000, *versions.values()])
 
-def _row_json(payload: Mapping[str, Any]) -> str:
+
+def row_json(payload: Mapping[str, Any]) -> str:
+    """Return a row as it is kept."""
     return json.dumps(dict(payload), allow_nan=False, separators=(",", ":"))

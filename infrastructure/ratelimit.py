@@ -19,26 +19,28 @@ LOCAL_SHARE: Final = 10
 
 # First every scope is looked at, then all are counted or none: a request that one scope refuses costs nothing in the
 # others. Returns whether it passed, then for each scope what is used and the milliseconds until its window ends.
-_HIT: Final = Script("""
-local answer = {1}
-for index, name in ipairs(KEYS) do
-  local used = tonumber(redis.call('GET', name) or '0')
-  if used >= tonumber(ARGV[2 * index - 1]) then answer[1] = 0 end
-end
-for index, name in ipairs(KEYS) do
-  local window = tonumber(ARGV[2 * index])
-  local used = tonumber(redis.call('GET', name) or '0')
-  local left = redis.call('PTTL', name)
-  if answer[1] == 1 then
-    used = redis.call('INCR', name)
-    if left < 0 then redis.call('PEXPIRE', name, window) end
+COUNT: Final = """
+local function count(names, numbers)
+  local answer, used = {1}, {}
+  for index, name in ipairs(names) do
+    used[index] = tonumber(redis.call('GET', name) or '0')
+    if used[index] >= tonumber(numbers[2 * index - 1]) then answer[1] = 0 end
   end
-  if left < 0 then left = window end
-  answer[#answer + 1] = used
-  answer[#answer + 1] = left
+  for index, name in ipairs(names) do
+    local window = tonumber(numbers[2 * index])
+    if answer[1] == 1 then used[index] = redis.call('INCR', name) end
+    local left = redis.call('PTTL', name)
+    if left < 0 then
+      if answer[1] == 1 then redis.call('PEXPIRE', name, window) end
+      left = window
+    end
+    answer[#answer + 1] = used[index]
+    answer[#answer + 1] = left
+  end
+  return answer
 end
-return answer
-""")
+"""
+_HIT: Final = Script(COUNT + "return count(KEYS, ARGV)")
 
 
 class RateLimiterUnavailable(RedisUnavailable):
@@ -87,6 +89,10 @@ class Verdict:
     states: tuple[State, ...]
 
 
+# Of a request that counts against nothing.
+NO_LIMITS: Final = Verdict(allowed=True, retry_after=0, states=())
+
+
 def hit(limits: Sequence[Limit]) -> Verdict:
     """Count a request against all limits, or against none if one of them refuses it.
 
@@ -94,10 +100,20 @@ def hit(limits: Sequence[Limit]) -> Verdict:
         RateLimiterUnavailable: If Redis is away.
     """
     if not limits:
-        return _verdict((), allowed=True)
-    arguments = [number for limit in limits for number in (limit.count, limit.window * 1_000)]
+        return NO_LIMITS
     with unavailable_as(RateLimiterUnavailable):
-        allowed, *numbers = _HIT([limit.counter for limit in limits], arguments)
+        answer = _HIT([limit.counter for limit in limits], count_arguments(limits))
+    return verdict_of(limits, answer)
+
+
+def count_arguments(limits: Sequence[Limit]) -> list[int]:
+    """Return what `count` in COUNT is told of each limit."""
+    return [number for limit in limits for number in (limit.count, limit.window * 1_000)]
+
+
+def verdict_of(limits: Sequence[Limit], answer: Sequence[int]) -> Verdict:
+    """Return what an answer of `count` in COUNT means."""
+    allowed, *numbers = answer
     states = tuple(
         _state(limit, used, left / 1_000) for limit, used, left in zip(limits, numbers[::2], numbers[1::2], strict=True)
     )

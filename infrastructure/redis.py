@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django_redis import get_redis_connection
@@ -18,6 +18,16 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+# Names the server's present history of writes, for scripts: another one after every start and every promotion, and the
+# empty text on a replica. What was written under another name may be older than what was written since, and lost.
+HISTORY: Final = """
+local function history()
+  local info = redis.call('INFO', 'replication')
+  local at = string.find(info, 'master_replid:', 1, true)
+  if not at or not string.find(info, 'role:master', 1, true) then return '' end
+  return string.sub(info, at + 14, at + 53)
+end
+"""
 # Answers of a server that is there and cannot serve: a replica without its master, a full or broken disk.
 _REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "BUSY", "LOADING")
 
@@ -65,7 +75,7 @@ class Script:
         # The name Redis itself gives to a script; nothing is secured by it.
         object.__setattr__(self, "digest", sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
-    def __call__(self, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    def __call__(self, keys: Sequence[str], arguments: Sequence[str | int] = ()) -> Any:
         """Run the script; a server that has forgotten it (a restart) is given the source again."""
         connection = client()
         try:

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from pathlib import Path
 from threading import Barrier
@@ -65,17 +65,21 @@ def redis_hanging() -> Iterator[None]:
 
 
 class Server:
-    """A Valkey of a test's own, which may be killed."""
+    """A Valkey of a test's own, which may be killed.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        log: Whether it writes down each command at once, as one in production does each second.
+    """
+
+    def __init__(self, folder: Path, *, log: bool = False) -> None:
         self.folder = folder
         self.port = unused_port()
+        self._arguments = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
+        self._arguments += ["--appendonly", "yes" if log else "no", "--appendfsync", "always"]
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        arguments = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        arguments += ["--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen([str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL)
+        """Start it, with what it wrote down before, and wait until it answers."""
+        self.process = subprocess.Popen([str(get_binary_path()), *self._arguments], stdout=subprocess.DEVNULL)
         probe = Redis(port=self.port)
         deadline = time.monotonic() + 10
         while True:
@@ -88,6 +92,11 @@ class Server:
             else:
                 probe.close()
                 return
+
+    def snapshot(self) -> None:
+        """Write down all that it holds at this moment: what a start after this begins with."""
+        with closing(Redis(port=self.port)) as connection:
+            connection.save()
 
     def kill(self) -> None:
         """End it without a chance to write anything."""

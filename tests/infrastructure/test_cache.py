@@ -322,3 +322,47 @@ def test_redis_may_go_away_during_a_load(tmp_path: Path, fails: bool) -> None:  
                 kills_redis()
         else:
             assert kills_redis() == "loaded"
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_from_an_old_copy_shows_no_result_of_it(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    numbers = iter(range(10))
+
+    @cache_result(ttl=60, key_prefix="test")
+    def number() -> int:
+        return next(numbers)
+
+    with redis_at(server.port):
+        assert (number(), number()) == (0, 0)
+        server.snapshot()
+        invalidate_cache(number)
+        server.kill()
+        server.start()
+
+        assert client().exists(number.cache_key())
+        assert (number(), number()) == (1, 1)
+    server.kill()
+
+
+@pytest.mark.slow
+def test_a_lease_of_an_old_copy_keeps_nothing(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    numbers = iter(range(10))
+
+    @cache_result(ttl=60, key_prefix="test")
+    def number() -> int:
+        found = next(numbers)
+        if not found:
+            server.snapshot()
+            invalidate_cache(number)
+            server.kill()
+            server.start()
+        return found
+
+    with redis_at(server.port):
+        assert number() == 0
+        assert not client().exists(number.cache_key())
+    server.kill()

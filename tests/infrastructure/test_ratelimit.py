@@ -3,6 +3,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -12,7 +13,15 @@ from pytest_django import Settings
 from infrastructure import ratelimit
 from infrastructure.ratelimit import Limit, RateLimiterUnavailable, State, Verdict, hit, hit_local, rate_limit_headers
 from infrastructure.redis import client, key
-from tests.infrastructure.support import at_once, in_processes, patient_redis, redis_hanging, redis_refusing
+from tests.infrastructure.support import (
+    Server,
+    at_once,
+    in_processes,
+    patient_redis,
+    redis_at,
+    redis_hanging,
+    redis_refusing,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -218,3 +227,20 @@ def test_the_headers_are_structured_lists_of_all_scopes() -> None:
 
 def test_an_answer_that_was_not_counted_carries_no_headers() -> None:
     assert rate_limit_headers(hit([])) == {}
+
+
+@pytest.mark.slow
+def test_counters_survive_a_restart(tmp_path: Path) -> None:
+    server = Server(tmp_path, log=True)
+    server.start()
+    with redis_at(server.port):
+        for _ in range(3):
+            hit([login(count=3)])
+        server.kill()
+        server.start()
+
+        verdict = hit([login(count=3)])
+    server.kill()
+
+    assert not verdict.allowed
+    assert 55 < verdict.retry_after <= 60

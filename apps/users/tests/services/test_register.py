@@ -125,4 +125,4 @@ def test_an_account_whose_registration_was_rolled_back_is_in_no_cache() -> None:
         account = UserService.register(email="ada@example.com", name="Ada", password=PASSWORD)
         transaction.set_rollback(True)
 
-    assert account_cache.get_many([account.id]) == {}
+    assert account_cache.look([account.id]).found == {}
