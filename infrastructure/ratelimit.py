@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Final
+from typing import Final, cast
 
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from infrastructure.redis import RedisUnavailable, Script, key, unavailable_as
+from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
 
 # A process remembers this many subjects while Redis is away; the longest unseen is forgotten first.
 LOCAL_SUBJECTS: Final = 10_000
@@ -71,6 +72,12 @@ class Limit:
         return key("limit", self.scope, str(self.window), digest[:32])
 
 
+def configured(scope: str, subject: str) -> Limit:
+    """Return the limit that the settings give the scope."""
+    count, window = settings.THROTTLE_RATES[scope]
+    return Limit(scope=scope, subject=subject, count=count, window=window)
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What is left of a limit, and the seconds until it is whole again."""
@@ -104,6 +111,17 @@ def hit(limits: Sequence[Limit]) -> Verdict:
     with unavailable_as(RateLimiterUnavailable):
         answer = _HIT([limit.counter for limit in limits], count_arguments(limits))
     return verdict_of(limits, answer)
+
+
+def is_reached(limit: Limit) -> bool:
+    """Tell whether nothing is left of a limit, and count nothing.
+
+    Raises:
+        RateLimiterUnavailable: If Redis is away.
+    """
+    with unavailable_as(RateLimiterUnavailable):
+        used = cast("bytes | None", client().get(limit.counter))
+    return int(used or 0) >= limit.count
 
 
 def count_arguments(limits: Sequence[Limit]) -> list[int]:

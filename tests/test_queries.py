@@ -1,17 +1,22 @@
-"""What a request costs in statements. A number that rises is a decision, never an accident."""
+"""What a request costs in statements and round trips. A number that rises is a decision, never an accident."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.users.models import Session
+from apps.users.services import SessionService
 from apps.users.tests.authenticator import with_authenticator
 from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.support import redis_commands
 
 if TYPE_CHECKING:
     from rest_framework.response import Response
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 # Outside of a transaction of the test's own, or BEGIN and COMMIT would be savepoints and nothing would follow them.
 pytestmark = pytest.mark.django_db(transaction=True)
+
+ME: Final = "/api/v1/auth/me/"
 
 
 def _statements(request: Callable[[], "Response"], status: int) -> list[str]:
@@ -39,10 +46,51 @@ def _short(sql: str) -> str:
     return words[0].rstrip(";")
 
 
-def test_me_costs_one_query(auth_api: Callable[[Role], "AuthenticatedClient"]) -> None:
+def _cost(request: Callable[[], "Response"], status: int = 200) -> tuple[list[str], list[str]]:
+    """Return the statements and the round trips to Redis."""
+    with redis_commands() as commands:
+        statements = _statements(request, status)
+    return statements, commands
+
+
+def test_me_costs_a_query_once_and_then_one_round_trip_to_redis_whatever_counts(
+    auth_api: Callable[[Role], "AuthenticatedClient"],
+) -> None:
+    # Until somebody has used a script, the server does not know it, and is told it in a round trip more.
+    auth_api(Role.USER).get(ME)
     client = auth_api(Role.USER)
 
-    assert _statements(lambda: client.get("/api/v1/auth/me/"), 200) == ["SELECT sessions"]
+    cold = _cost(lambda: client.get(ME))
+    warm = _cost(lambda: client.get(ME))
+
+    assert cold == (["SELECT sessions"], ["EVALSHA", "EVALSHA"])
+    assert warm == ([], ["EVALSHA"])
+
+
+def test_a_refused_caller_costs_a_query_only_if_the_token_is_good(
+    api: APIClient, auth_api: Callable[[Role], "AuthenticatedClient"]
+) -> None:
+    auth_api(Role.USER).get(ME)
+    client = auth_api(Role.USER)
+    SessionService.logout(token=client.refresh)
+
+    assert _cost(lambda: api.get(ME), 401) == ([], ["EVALSHA"])
+    assert _cost(lambda: api.get(ME, headers={"Authorization": "Bearer rubbish"}), 401) == ([], ["EVALSHA"])
+    assert _cost(lambda: client.get(ME), 401) == (["SELECT sessions"], ["EVALSHA", "EVALSHA"])
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_list_of_sessions_costs_the_same_for_one_and_for_a_hundred(
+    auth_api: Callable[[Role], "AuthenticatedClient"], rows: int
+) -> None:
+    client = auth_api(Role.USER)
+    expires_at = timezone.now() + timedelta(days=1)
+    Session.objects.bulk_create(Session(user=client.user, expires_at=expires_at) for _ in range(rows - 1))
+    client.get(ME)
+
+    statements = _statements(lambda: client.get("/api/v1/auth/sessions/?page_size=100"), 200)
+
+    assert statements == ["SELECT (SELECT", "SELECT sessions"]
 
 
 @pytest.mark.parametrize("rows", [1, 100])
@@ -53,8 +101,8 @@ def test_a_list_costs_the_same_for_one_row_and_for_a_hundred(admin_api: "Authent
     statements = _statements(lambda: admin_api.get("/api/v1/users/?page_size=100"), 200)
 
     assert len(response.json()["results"]) == rows
-    # The session, the count, the page.
-    assert statements == ["SELECT sessions", "SELECT (SELECT", "SELECT users"]
+    # The count, the page.
+    assert statements == ["SELECT (SELECT", "SELECT users"]
 
 
 def test_an_account_costs_a_query_once_and_then_none(admin_api: "AuthenticatedClient") -> None:
@@ -63,8 +111,8 @@ def test_an_account_costs_a_query_once_and_then_none(admin_api: "AuthenticatedCl
     cold = _statements(lambda: admin_api.get(path), 200)
     warm = _statements(lambda: admin_api.get(path), 200)
 
-    # The session of whoever asks is read at each request.
-    assert (cold, warm) == (["SELECT sessions", "SELECT users"], ["SELECT sessions"])
+    # The session of whoever asks, and the account.
+    assert (cold, warm) == (["SELECT sessions", "SELECT users"], [])
 
 
 def test_a_registration(api: APIClient) -> None:
@@ -135,6 +183,7 @@ def test_a_refresh(api: APIClient, auth_api: Callable[[Role], "AuthenticatedClie
         "SELECT refresh_tokens",
         "INSERT refresh_tokens",
         "UPDATE refresh_tokens",
+        "UPDATE sessions",
         "COMMIT",
     ]
 
@@ -142,7 +191,12 @@ def test_a_refresh(api: APIClient, auth_api: Callable[[Role], "AuthenticatedClie
 def test_a_logout(api: APIClient, auth_api: Callable[[Role], "AuthenticatedClient"]) -> None:
     body = {"refresh": auth_api(Role.USER).refresh}
 
-    assert _statements(lambda: api.post("/api/v1/auth/logout/", body), 204) == ["UPDATE sessions"]
+    assert _statements(lambda: api.post("/api/v1/auth/logout/", body), 204) == [
+        "BEGIN",
+        "SELECT sessions FOR UPDATE",
+        "UPDATE sessions",
+        "COMMIT",
+    ]
 
 
 RESET = ["BEGIN", "SELECT users", "INSERT outbox", "COMMIT", "UPDATE outbox"]
@@ -180,7 +234,7 @@ def test_a_change_of_password(auth_api: Callable[[Role], "AuthenticatedClient"])
     assert _statements(lambda: client.post("/api/v1/auth/password/change/", body), 200) == [
         # Who asks, the password, the rows that are held.
         *("SELECT sessions", "SELECT users"),
-        *("BEGIN", "SELECT users FOR UPDATE", "SELECT sessions FOR UPDATE"),
+        *("BEGIN", "SELECT users FOR UPDATE", "SELECT sessions FOR UPDATE", "SELECT sessions FOR UPDATE"),
         *("UPDATE sessions", "INSERT refresh_tokens", "UPDATE users", "SELECT users"),
         *("INSERT audit_entries", "INSERT outbox", "COMMIT"),
         # The cached copy and the message to the worker.

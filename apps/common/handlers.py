@@ -15,6 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from apps.common.exceptions import AppException, FieldError, InvalidInputError, ThrottledError
+from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable
 from infrastructure.storage import StorageUnavailable
 
@@ -96,6 +97,7 @@ _CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
     (PoolTimeout, "service_unavailable"),
     (RedisUnavailable, "service_unavailable"),
     (StorageUnavailable, "service_unavailable"),
+    (PasswordHashingBusy, "service_unavailable"),
 )
 
 

@@ -1,6 +1,5 @@
 """What a view may take out of a request to hand it on."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
 
 from django.http import HttpRequest
@@ -8,6 +7,7 @@ from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.request import Request
 
 from apps.common.types import Actor
+from infrastructure.origin import network_of
 
 
 def actor(request: Request | HttpRequest) -> Actor:
@@ -40,17 +40,8 @@ def read_body(request: Request) -> Any:
 
 
 def client_network(request: Request) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 that one IPv6 customer owns.
+    """Return what counts as one client.
 
     RequestContextMiddleware has already put the real address behind trusted proxies into REMOTE_ADDR.
     """
-    remote = request.META.get("REMOTE_ADDR", "")
-    try:
-        address = ip_address(remote)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
+    return network_of(request.META.get("REMOTE_ADDR", ""))

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from django.conf import settings
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from apps.common.requests import client_network, read_body
 from infrastructure.email.addresses import normalize_address
-from infrastructure.ratelimit import Limit, RateLimiterUnavailable, Verdict, hit, hit_local
+from infrastructure.ratelimit import NO_LIMITS, Limit, RateLimiterUnavailable, Verdict, configured, hit, hit_local
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -31,18 +31,75 @@ class ScopedThrottle(BaseThrottle):
     when_redis_is_away = WhenRedisIsAway.SERVE
 
     def __init__(self) -> None:
-        self.verdict = Verdict(allowed=True, retry_after=0, states=())
+        self.verdict = NO_LIMITS
 
-    def limits(self, request: Request) -> Iterable[Limit]:
-        """Return what this request counts against."""
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
+        """Return what this request counts against.
+
+        Args:
+            user_id: Whose it is, or None without a good token; `request.user` is not known yet.
+        """
         raise NotImplementedError
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        self.verdict = count(request, [self])
+        user: Any = request.user
+        self.verdict = Tally(request, [self]).verdict(user.id if user.is_authenticated else None)
         return self.verdict.allowed
 
     def wait(self) -> float:
         return self.verdict.retry_after
+
+
+class Tally:
+    """All limits of one request, counted once.
+
+    Whoever authenticates the request may count them on the way, for then it takes no round trip of its own; the view
+    looks at the verdict when its turn has come.
+    """
+
+    def __init__(self, request: Request, throttles: Sequence[ScopedThrottle]) -> None:
+        self._request = request
+        self._throttles = throttles
+        self._counted: dict[UUID | None, Verdict | None] = {}
+
+    def limits(self, user_id: UUID | None) -> list[Limit]:
+        """Return what the request counts against if it is this user's, or nobody's."""
+        return [limit for throttle in self._throttles for limit in throttle.limits(self._request, user_id)]
+
+    def counted(self, user_id: UUID, verdict: Verdict | None) -> None:
+        """Take the verdict of whoever has counted the limits, or None from whoever found Redis away."""
+        self._counted[user_id] = verdict
+
+    def verdict(self, user_id: UUID | None) -> Verdict:
+        """Return the verdict; count the request now if nobody has.
+
+        Raises:
+            RateLimiterUnavailable: If Redis is away and one of the throttles refuses without it.
+        """
+        if user_id not in self._counted:
+            self._counted[user_id] = self._count(user_id)
+        verdict = self._counted[user_id]
+        return self._without_redis(user_id) if verdict is None else verdict
+
+    def _count(self, user_id: UUID | None) -> Verdict | None:
+        try:
+            return hit(self.limits(user_id))
+        except RateLimiterUnavailable:
+            return None
+
+    def _without_redis(self, user_id: UUID | None) -> Verdict:
+        strictest = max((throttle.when_redis_is_away for throttle in self._throttles), key=lambda policy: policy.value)
+        if strictest is WhenRedisIsAway.REFUSE:
+            raise RateLimiterUnavailable("Redis is not available, and this must be counted.")
+        if strictest is WhenRedisIsAway.COUNT_HERE:
+            return hit_local(self.limits(user_id))
+        return NO_LIMITS
+
+
+def tally_of(request: Request) -> Tally:
+    """Return the tally that the base view has put on its request; elsewhere one without limits."""
+    tally: Tally | None = getattr(request, "tally", None)
+    return tally or Tally(request, [])
 
 
 class BurstUserThrottle(ScopedThrottle):
@@ -50,11 +107,10 @@ class BurstUserThrottle(ScopedThrottle):
 
     scope = "burst"
 
-    def limits(self, request: Request) -> Iterable[Limit]:
-        user: Any = request.user
-        if user.is_authenticated:
-            return [limit(self.scope, str(user.id))]
-        return [limit(f"anonymous_{self.scope}", client_network(request))]
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
+        if user_id:
+            return [configured(self.scope, str(user_id))]
+        return [configured(f"anonymous_{self.scope}", client_network(request))]
 
 
 class SustainedUserThrottle(BurstUserThrottle):
@@ -74,13 +130,13 @@ class AccountThrottle(ScopedThrottle):
 
     scope: str
 
-    def limits(self, request: Request) -> Iterable[Limit]:
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
         network = client_network(request)
-        yield limit(f"{self.scope}_address", network)
+        yield configured(f"{self.scope}_address", network)
         email = _named(request, "email")
         if email is not None:
             # As accounts spell it, or each spelling would have a limit of its own.
-            yield limit(self.scope, f"{normalize_address(email)}|{network}")
+            yield configured(self.scope, f"{normalize_address(email)}|{network}")
 
 
 class LoginThrottle(AccountThrottle):
@@ -94,11 +150,11 @@ class MfaThrottle(ScopedThrottle):
     scope = "mfa"
     when_redis_is_away = WhenRedisIsAway.REFUSE
 
-    def limits(self, request: Request) -> Iterable[Limit]:
-        yield limit(f"{self.scope}_address", client_network(request))
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
+        yield configured(f"{self.scope}_address", client_network(request))
         token = _named(request, "mfa_token")
         if token is not None:
-            yield limit(self.scope, token)
+            yield configured(self.scope, token)
 
 
 class RegisterThrottle(AccountThrottle):
@@ -119,11 +175,10 @@ class VerifyThrottle(ScopedThrottle):
     scope = "verify"
     when_redis_is_away = WhenRedisIsAway.COUNT_HERE
 
-    def limits(self, request: Request) -> Iterable[Limit]:
-        yield limit(f"{self.scope}_address", client_network(request))
-        user: Any = request.user
-        if user.is_authenticated:
-            yield limit(self.scope, str(user.id))
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
+        yield configured(f"{self.scope}_address", client_network(request))
+        if user_id:
+            yield configured(self.scope, str(user_id))
 
 
 class PasswordThrottle(ScopedThrottle):
@@ -132,36 +187,9 @@ class PasswordThrottle(ScopedThrottle):
     scope = "password"
     when_redis_is_away = WhenRedisIsAway.REFUSE
 
-    def limits(self, request: Request) -> Iterable[Limit]:
-        user: Any = request.user
-        if user.is_authenticated:
-            yield limit(self.scope, str(user.id))
-
-
-def limit(scope: str, subject: str) -> Limit:
-    """Return the limit that the settings give the scope."""
-    count_, window = settings.THROTTLE_RATES[scope]
-    return Limit(scope=scope, subject=subject, count=count_, window=window)
-
-
-def count(request: Request, throttles: Sequence[ScopedThrottle]) -> Verdict:
-    """Count the request against all limits of all throttles at once: one script, one round trip.
-
-    Raises:
-        RateLimiterUnavailable: If Redis is away and one of the throttles refuses without it.
-    """
-    limits = [limit_ for throttle in throttles for limit_ in throttle.limits(request)]
-    if not limits:
-        return Verdict(allowed=True, retry_after=0, states=())
-    try:
-        return hit(limits)
-    except RateLimiterUnavailable:
-        strictest = max((throttle.when_redis_is_away for throttle in throttles), key=lambda policy: policy.value)
-        if strictest is WhenRedisIsAway.REFUSE:
-            raise
-        if strictest is WhenRedisIsAway.COUNT_HERE:
-            return hit_local(limits)
-        return Verdict(allowed=True, retry_after=0, states=())
+    def limits(self, request: Request, user_id: UUID | None) -> Iterable[Limit]:
+        if user_id:
+            yield configured(self.scope, str(user_id))
 
 
 def _named(request: Request, field: str) -> str | None:

@@ -20,7 +20,7 @@ from apps.common.exceptions import AppException
 from apps.common.handlers import PROBLEMS, problem_response
 from apps.common.requests import actor, read_body
 from apps.common.selectors import HealthSelector
-from apps.common.throttling import ScopedThrottle, count
+from apps.common.throttling import ScopedThrottle, Tally, tally_of
 from apps.common.types import Anonymous
 from infrastructure.ratelimit import Verdict, rate_limit_headers
 
@@ -48,6 +48,7 @@ class BaseViewSet(GenericViewSet[Any]):
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request, force=True)
         self._require_known_verb(request)
         self.perform_content_negotiation(request)
+        request.tally = Tally(request, cast("list[ScopedThrottle]", self.get_throttles()))  # type: ignore[attr-defined]  # carried by the request itself
         self._authenticate(request)
         self.check_permissions(request)
         if request.user.is_authenticated:
@@ -56,12 +57,13 @@ class BaseViewSet(GenericViewSet[Any]):
             read_body(request)
 
     def check_throttles(self, request: Request) -> None:
-        """Count the request against all its limits.
+        """Count the request against all its limits, unless it is counted already, and look at the verdict.
 
         Raises:
             Throttled: If one of them is reached.
         """
-        self._verdict = count(request, cast("list[ScopedThrottle]", self.get_throttles()))
+        user_id = actor(request).id if request.user.is_authenticated else None
+        self._verdict = tally_of(request).verdict(user_id)
         if not self._verdict.allowed:
             raise Throttled(self._verdict.retry_after)
 

@@ -1,13 +1,14 @@
 import re
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from apps.common.throttling import tally_of
 from apps.users.exceptions import TokenInvalidError
 from apps.users.services import SessionService
-from apps.users.types import Account
+from apps.users.types import Account, Admitted, Bearer
 
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
@@ -15,8 +16,10 @@ _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 class JWTAuthentication(BaseAuthentication):
     """`Authorization: Bearer ACCESS` (RFC 6750). Authority is read from the account at each request."""
 
-    def authenticate(self, request: Request) -> tuple[Account, str] | None:
-        """Return the account that the token speaks for, and the token, or None without a bearer token.
+    def authenticate(self, request: Request) -> tuple[Account, Admitted] | None:
+        """Return the account that the token speaks for, or None without a bearer token.
+
+        The limits of the request are counted on the way.
 
         Raises:
             AuthenticationError: If there is a token and it is not good.
@@ -27,11 +30,20 @@ class JWTAuthentication(BaseAuthentication):
         match = _BEARER.fullmatch(header)
         if match is None:
             raise TokenInvalidError
-        return SessionService.resume(access=match[1]), match[1]
+        tally = tally_of(request)
+        admitted = SessionService.admit(access=match[1], limits_of=tally.limits)
+        tally.counted(admitted.account.id, admitted.verdict)
+        return admitted.account, admitted
 
     def authenticate_header(self, request: Request) -> str:
         # Without it DRF would answer 403 to a missing token.
         return "Bearer"
+
+
+def bearer_of(request: Request) -> Bearer:
+    """Return what the access token of a signed-in request says."""
+    admitted: Any = request.auth
+    return cast("Bearer", admitted.bearer)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

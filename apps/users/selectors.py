@@ -5,15 +5,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Max, Q, QuerySet
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
 from apps.users.managers import UserManager
 from apps.users.models import RecoveryCode, RefreshToken, Session, TotpDevice, User
-from apps.users.types import Account, MfaStatus
+from apps.users.types import Account, MfaStatus, OpenSession
 from infrastructure.cache import RowCache
+from infrastructure.origin import network_of
 from infrastructure.storage import FileNotThereError, FileStore
 
 _ACCOUNT_FIELDS: Final = (
@@ -36,6 +37,13 @@ CACHED_FIELDS: Final = frozenset({*_ACCOUNT_FIELDS, "phone"})
 
 account_cache: Final = RowCache("users")
 
+# The columns that a cached session is made of.
+CACHED_SESSION_FIELDS: Final = frozenset({"user", "expires_at", "ended_at"})
+# Only open ones are kept. A session never reopens: an ended one is forgotten, and there is no second version of it.
+OPEN_SESSION_VERSION: Final = 1
+
+session_cache: Final = RowCache("sessions")
+
 
 class UserSelector:
     @staticmethod
@@ -45,12 +53,13 @@ class UserSelector:
         Raises:
             NotFoundError: If there is none.
         """
-        cached = account_cache.get_many([user_id]).get(user_id)
-        if cached is not None:
-            return _from_payload(cached)
+        cached = account_cache.look([user_id])
+        if user_id in cached.found:
+            return from_payload(cached.found[user_id])
         account = UserSelector.committed(user_id=user_id)
+        add = partial(account_cache.add, user_id, account.row_version, to_payload(account), history=cached.history)
         # What a transaction reads may be its own, and may never be committed.
-        transaction.on_commit(partial(account_cache.add, user_id, account.row_version, to_payload(account)))
+        transaction.on_commit(add)
         return account
 
     @staticmethod
@@ -119,16 +128,34 @@ class AvatarSelector:
 
 class SessionSelector:
     @staticmethod
-    def account_of(*, session_id: UUID, user_id: UUID) -> tuple[Session, Account] | None:
-        """Return a session with its account, in one query."""
-        rows = Session.objects.filter(pk=session_id, user_id=user_id).select_related("user")
-        session = (
-            rows.defer("user__phone", "user__password").annotate(phone_ciphertext=Ciphertext("user__phone")).first()
+    def open_with_account(*, session_id: UUID, user_id: UUID) -> tuple[OpenSession, Account] | None:
+        """Return a session of the user that has not been ended, with its account, in one query."""
+        fields = [f"user__{name}" for name in _ACCOUNT_FIELDS]
+        rows = Session.objects.filter(pk=session_id, user_id=user_id, ended_at=None)
+        row = (
+            rows.annotate(phone_ciphertext=Ciphertext("user__phone"))
+            .values_list("expires_at", "phone_ciphertext", *fields)
+            .first()
         )
-        if session is None:
+        if row is None:
             return None
-        fields = {name: getattr(session.user, name) for name in _ACCOUNT_FIELDS}
-        return session, Account(phone_ciphertext=session.phone_ciphertext, **fields)
+        expires_at, phone_ciphertext, *values = row
+        account = Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
+        return OpenSession(user_id, expires_at), account
+
+    @staticmethod
+    def open_listing(*, user_id: UUID, current_id: UUID) -> QuerySet[Session]:
+        """Return the open sessions of a user, newest first, for the paginator; `current` marks one of them."""
+        is_current = ExpressionWrapper(Q(pk=current_id), output_field=BooleanField())
+        rows = Session.objects.filter(user_id=user_id, ended_at=None, expires_at__gt=timezone.now())
+        return rows.annotate(current=is_current).order_by("-created_at", "-id")
+
+    @staticmethod
+    def is_open_at(*, email: str, network: str) -> bool:
+        """Tell whether the account of an address has an open session that was opened from this network."""
+        rows = Session.objects.filter(user__email=UserManager.normalize_email(email), ended_at=None)
+        addresses = rows.filter(expires_at__gt=timezone.now()).values_list("address", flat=True)
+        return any(network_of(address) == network for address in addresses.distinct() if address)
 
 
 class MfaSelector:
@@ -163,9 +190,20 @@ def to_payload(account: Account) -> dict[str, Any]:
     return payload
 
 
-def _from_payload(payload: Mapping[str, Any]) -> Account:
+def from_payload(payload: Mapping[str, Any]) -> Account:
+    """Return the account that `to_payload` was given."""
     values = dict(payload)
     values["id"] = UUID(values["id"])
     for name in ("email_verified_at", "created_at", "updated_at"):
         values[name] = datetime.fromisoformat(values[name]) if values[name] else None
     return Account(**values)
+
+
+def session_to_payload(session: OpenSession) -> dict[str, Any]:
+    """Return what the cache holds of a session."""
+    return {"user_id": str(session.user_id), "expires_at": session.expires_at.isoformat()}
+
+
+def session_from_payload(payload: Mapping[str, Any]) -> OpenSession:
+    """Return the session that `session_to_payload` was given."""
+    return OpenSession(UUID(payload["user_id"]), datetime.fromisoformat(payload["expires_at"]))

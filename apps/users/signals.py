@@ -1,4 +1,4 @@
-"""Keeps the cached account in step with the row, whoever writes it: a service, the admin site, the shell."""
+"""Keeps cached accounts and sessions in step with their rows, whoever writes them: a service, the admin, the shell."""
 
 from typing import Any
 from uuid import UUID
@@ -6,10 +6,18 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.signals import post_save, pre_delete, pre_save
 from django.dispatch import receiver
+from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
-from apps.users.models import User
-from apps.users.selectors import CACHED_FIELDS, UserSelector, account_cache, to_payload
+from apps.users.models import Session, User
+from apps.users.selectors import (
+    CACHED_FIELDS,
+    CACHED_SESSION_FIELDS,
+    UserSelector,
+    account_cache,
+    session_cache,
+    to_payload,
+)
 
 
 @receiver(pre_save, sender=User)
@@ -19,7 +27,7 @@ def bury_cached_account(instance: User, *, update_fields: frozenset[str] | None,
     Raises:
         RedisUnavailable: If Redis is away. The write must not happen then: a cached copy would outlive it.
     """
-    if not instance._state.adding and _is_cached(update_fields):  # noqa: SLF001  # Django's way to tell an insert
+    if not instance._state.adding and _is_cached(update_fields, CACHED_FIELDS):  # noqa: SLF001  # Django's way to tell an insert
         account_cache.bury({instance.pk: instance.row_version + 1})
 
 
@@ -30,7 +38,7 @@ def replace_cached_account(instance: User, *, created: bool, update_fields: froz
     Raises:
         RedisUnavailable: If Redis is away.
     """
-    if not created and _is_cached(update_fields):
+    if not created and _is_cached(update_fields, CACHED_FIELDS):
         account_cache.bury({instance.pk: UserSelector.row_version(user_id=instance.pk)})
         user_id = instance.pk
         # Robust: what is committed must not be answered with an error; the tombstone stays until it expires.
@@ -47,9 +55,31 @@ def forget_cached_account(instance: User, **_: Any) -> None:
     account_cache.forget([instance.pk])
 
 
-def _is_cached(written: frozenset[str] | None) -> bool:
+@receiver(pre_save, sender=Session)
+def forget_changed_session(instance: Session, *, update_fields: frozenset[str] | None, **_: Any) -> None:
+    """Bury a session that is about to end, for good: it never reopens, and nothing is to follow.
+
+    Raises:
+        RedisUnavailable: If Redis is away. The write must not happen then: a cached copy would outlive it.
+    """
+    if not instance._state.adding and _is_cached(update_fields, CACHED_SESSION_FIELDS):  # noqa: SLF001  # as above
+        session_cache.forget([instance.pk])
+
+
+@receiver(pre_delete, sender=Session)
+def forget_deleted_session(instance: Session, **_: Any) -> None:
+    """Bury a session that is deleted before its time; a copy of one that is over opens nothing.
+
+    Raises:
+        RedisUnavailable: If Redis is away.
+    """
+    if instance.expires_at > timezone.now():
+        session_cache.forget([instance.pk])
+
+
+def _is_cached(written: frozenset[str] | None, cached: frozenset[str]) -> bool:
     """Tell whether a write concerns the copy: the time of the last login, for one, does not stand in it."""
-    return written is None or not written.isdisjoint(CACHED_FIELDS)
+    return written is None or not written.isdisjoint(cached)
 
 
 def _replace(user_id: UUID) -> None:

@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 from uuid import UUID
 
 from infrastructure import crypto
+from infrastructure.ratelimit import Verdict
 
 # What the key of the column is derived for: EncryptedCharField.purpose.
 PHONE_PURPOSE: Final = "users.phone"
@@ -45,6 +46,50 @@ class Account:
     @property
     def email_verified(self) -> bool:
         return self.email_verified_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that has not been ended, as far as the door asks."""
+
+    user_id: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom an access token speaks for, or a ticket that was made with it.
+
+    Args:
+        version: The account's token version at that time.
+        expires_at: When the access token ends.
+    """
+
+    user_id: UUID
+    session_id: UUID
+    version: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A caller who is signed in: `request.auth` of the views.
+
+    Args:
+        verdict: On the limits that were to be counted; None if Redis is away.
+    """
+
+    account: Account
+    bearer: Bearer
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Opens one socket, once; `expires_in` in seconds."""
+
+    ticket: str
+    expires_in: int
 
 
 @dataclass(frozen=True, slots=True)

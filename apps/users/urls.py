@@ -16,6 +16,8 @@ from apps.users.views import (
     PasswordChangeViewSet,
     PasswordResetConfirmViewSet,
     PasswordResetViewSet,
+    SessionViewSet,
+    TicketViewSet,
     UserViewSet,
 )
 
@@ -25,6 +27,9 @@ urlpatterns = [
     path("auth/refresh/", AuthViewSet.as_view({"post": "refresh"}), name="auth-refresh"),
     path("auth/logout/", AuthViewSet.as_view({"post": "logout"}), name="auth-logout"),
     path("auth/logout-all/", LogoutAllViewSet.as_view({"post": "create"}), name="auth-logout-all"),
+    path("auth/sessions/", SessionViewSet.as_view({"get": "list"}), name="auth-sessions"),
+    path("auth/sessions/<uuid:session_id>/", SessionViewSet.as_view({"delete": "destroy"}), name="auth-session"),
+    path("auth/ticket/", TicketViewSet.as_view({"post": "create"}), name="auth-ticket"),
     path("auth/me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="auth-me"),
     path("auth/me/avatar/", OwnAvatarViewSet.as_view({"put": "update", "delete": "destroy"}), name="auth-me-avatar"),
     path("auth/me/erase/", ErasureViewSet.as_view({"post": "create"}), name="auth-me-erase"),

@@ -176,8 +176,12 @@ CELERY_TIMEZONE = "UTC"
 PASSWORD_HASHERS = [
     "infrastructure.passwords.Argon2idHasher",
     # Old hashes verify, and are replaced by Argon2id at the next login.
-    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "infrastructure.passwords.BcryptHasher",
 ]
+# Hashing takes a core for its time, and a thread that waits for its turn serves nobody: what is beyond is answered with
+# 503. Both together, and LOGIN_DELAYED_AT_ONCE, leave some of the threads of a web process to everybody else.
+PASSWORD_HASHES_AT_ONCE = env.number("PASSWORD_HASHES_AT_ONCE", 1, minimum=1, maximum=1000)
+PASSWORD_HASHES_WAITING = env.number("PASSWORD_HASHES_WAITING", 3, minimum=0, maximum=1000)
 # OWASP's values for Argon2id: 19 MiB, two passes, one lane.
 ARGON2_TIME_COST = env.number("ARGON2_TIME_COST", 2, minimum=1, maximum=100)
 ARGON2_MEMORY_COST = env.number("ARGON2_MEMORY_COST", 19_456, minimum=8, maximum=4 * 1024 * 1024)
@@ -241,6 +245,7 @@ THROTTLE_RATES = {
     # Wrong codes for one account, counted in its rows: whoever knows the password guesses at no other's pace.
     "mfa_codes": env.rate("THROTTLE_MFA_CODES", "20/hour"),
     "mfa_codes_sustained": env.rate("THROTTLE_MFA_CODES_SUSTAINED", "50/day"),
+    "login_failures": env.rate("THROTTLE_LOGIN_FAILURES", "100/hour"),
     "register": env.rate("THROTTLE_REGISTER", "10/min"),
     "register_address": env.rate("THROTTLE_REGISTER_ADDRESS", "20/min"),
     "reset": env.rate("THROTTLE_RESET", "10/min"),
@@ -253,6 +258,9 @@ THROTTLE_RATES = {
     "anonymous_burst": env.rate("THROTTLE_ANONYMOUS_BURST", "60/min"),
     "anonymous_sustained": env.rate("THROTTLE_ANONYMOUS_SUSTAINED", "10000/day"),
 }
+# What `login_failures` does: it delays, and refuses nobody.
+LOGIN_DELAY = env.number("LOGIN_DELAY", 1, minimum=0, maximum=4)
+LOGIN_DELAYED_AT_ONCE = env.number("LOGIN_DELAYED_AT_ONCE", 2, minimum=0, maximum=1000)
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", [])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

@@ -23,6 +23,7 @@ def test_the_limits_of_each_scope_stand_in_one_place() -> None:
         "mfa_address",
         "mfa_codes",
         "mfa_codes_sustained",
+        "login_failures",
         "register",
         "register_address",
         "reset",

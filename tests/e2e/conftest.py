@@ -1,6 +1,7 @@
 """The whole of a deployment beside the tests: two web servers, a worker, a broker and a mail server."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def open_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
 def production_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
     """The server of production, with its limits."""
     with running(gunicorn, log=logs / "gunicorn.log", environment=environment) as server:
+        yield server
+
+
+@pytest.fixture
+def four_workers(environment: dict[str, str], logs: Path) -> Iterator[Server]:
+    """The server of production in four processes."""
+    with running(partial(gunicorn, workers=4), log=logs / "four.log", environment=environment) as server:
         yield server
 
 

@@ -28,14 +28,15 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def send(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
+    def send(
+        self, method: str, path: str, *, token: str | None = None, timeout: float = PATIENCE, **options: Any
+    ) -> requests.Response:
         """Send one request over a connection of its own; `options` are those of requests."""
         headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
-        options = {"timeout": PATIENCE, **options}
         with requests.Session() as session:
             # A proxy of the machine has no business with its own loopback.
             session.trust_env = False
-            return session.request(method, self.url + path, headers=headers, **options)
+            return session.request(method, self.url + path, headers=headers, timeout=timeout, **options)
 
 
 def uvicorn(port: int) -> list[str]:
@@ -44,10 +45,10 @@ def uvicorn(port: int) -> list[str]:
     return [*command, "--no-proxy-headers", "--no-access-log", "--no-use-colors"]
 
 
-def gunicorn(port: int) -> list[str]:
+def gunicorn(port: int, *, workers: int = 1) -> list[str]:
     """Return the command of production, which serves HTTP over WSGI."""
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
-    return [*command, "--worker-class=gthread", "--threads=4", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", f"--workers={workers}"]
+    return [*command, "--worker-class=gthread", "--threads=8", "--preload", "--no-control-socket"]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a client sees of accounts: over a real socket, from the web server to the mail."""
 
 import re
+from collections import Counter
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,10 @@ import requests
 
 from apps.common.enums import Role
 from apps.users.models import User
-from apps.users.tests.factories import FACTORIES, PASSWORD
+from apps.users.tests.factories import FACTORIES, PASSWORD, UserFactory
 from tests.e2e.servers import Server
 from tests.infrastructure.queue.servers import Mailbox, wait_until
+from tests.infrastructure.support import at_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
@@ -151,3 +153,13 @@ def test_the_eleventh_login_waits_whatever_address_it_claims(production_server: 
 
     assert [_problem(response) for response in answers] == [(401, "authentication_failed")] * 10 + [(429, "throttled")]
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+
+
+@pytest.mark.timeout(180)
+def test_of_two_hundred_simultaneous_logins_over_four_processes_exactly_ten_are_tried(four_workers: Server) -> None:
+    UserFactory.create(email="ada@example.com")
+    body = {"email": "ada@example.com", "password": "not the one at all"}
+
+    answers = at_once(200, lambda _: four_workers.send("POST", "/api/v1/auth/login/", json=body, timeout=60))
+
+    assert Counter(map(_problem, answers)) == {(401, "authentication_failed"): 10, (429, "throttled"): 190}

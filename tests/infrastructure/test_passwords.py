@@ -1,8 +1,11 @@
+import time
+
 import pytest
 from django.contrib.auth.hashers import check_password, identify_hasher, make_password
 from pytest_django import Settings
 
-from infrastructure.passwords import Argon2idHasher, nobodys_hash
+from infrastructure import passwords
+from infrastructure.passwords import PATIENCE, Argon2idHasher, PasswordHashingBusy, nobodys_hash
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +65,26 @@ def test_the_hash_of_nobody_has_the_shape_and_the_cost_of_every_other_and_no_pas
     assert not Argon2idHasher().must_update(nobodys)
     for password in ("", "nobody's password hash", "correct horse"):
         assert not check_password(password, nobodys)
+
+
+@pytest.mark.parametrize("hasher", ["argon2", "bcrypt_sha256"])
+def test_where_no_more_may_be_hashed_at_once_and_wait_the_next_is_turned_away(settings: Settings, hasher: str) -> None:
+    encoded = make_password("correct horse", hasher=hasher)
+    settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_WAITING = 1, 0
+
+    with passwords._turn():
+        with pytest.raises(PasswordHashingBusy):
+            make_password("correct horse", hasher=hasher)
+        with pytest.raises(PasswordHashingBusy):
+            check_password("correct horse", encoded)
+    assert check_password("correct horse", encoded)
+
+
+def test_whoever_waits_too_long_for_a_turn_is_told(settings: Settings) -> None:
+    settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_WAITING = 1, 1
+
+    with passwords._turn():
+        began = time.monotonic()
+        with pytest.raises(PasswordHashingBusy):
+            make_password("correct horse")
+        assert PATIENCE <= time.monotonic() - began < PATIENCE + 1

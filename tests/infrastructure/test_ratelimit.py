@@ -11,7 +11,17 @@ from freezegun import freeze_time
 from pytest_django import Settings
 
 from infrastructure import ratelimit
-from infrastructure.ratelimit import Limit, RateLimiterUnavailable, State, Verdict, hit, hit_local, rate_limit_headers
+from infrastructure.ratelimit import (
+    Limit,
+    RateLimiterUnavailable,
+    State,
+    Verdict,
+    configured,
+    hit,
+    hit_local,
+    is_reached,
+    rate_limit_headers,
+)
 from infrastructure.redis import client, key
 from tests.infrastructure.support import (
     Server,
@@ -130,6 +140,24 @@ def test_subjects_are_counted_apart_and_a_changed_window_acts_at_once() -> None:
     assert hit([login("grace", count=1)]).allowed
     assert not hit([login("ada", count=1)]).allowed
     assert hit([login("ada", count=1, window=30)]).allowed
+
+
+def test_a_limit_can_be_looked_at_without_being_counted() -> None:
+    limit = login(count=2)
+
+    assert [is_reached(limit) for _ in range(5)] == [False] * 5
+    hit([limit])
+    assert not is_reached(limit)
+    hit([limit])
+    assert is_reached(limit)
+    with redis_refusing(), pytest.raises(RateLimiterUnavailable):
+        is_reached(limit)
+
+
+def test_the_settings_give_a_scope_its_limit(settings: Settings) -> None:
+    settings.THROTTLE_RATES = {"login": (7, 60)}
+
+    assert configured("login", "ada") == Limit(scope="login", subject="ada", count=7, window=60)
 
 
 def test_redis_holds_no_subject_in_clear_text() -> None:

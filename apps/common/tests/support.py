@@ -20,6 +20,7 @@ from apps.common.serializers import StrictCharField, StrictSerializer
 from apps.common.throttling import LoginThrottle, RegisterThrottle
 from apps.common.urls import health_urlpatterns
 from apps.common.views import BaseViewSet, problems, unknown_path
+from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable
 
 # Stands wherever the inside could show; no answer and no line of a log may hold it.
@@ -60,6 +61,7 @@ FAULTS: Final[dict[str, Exception]] = {
     "connection-gone": InterfaceError(CANARY),
     "pool-empty": PoolTimeout(CANARY),
     "redis-away": RedisUnavailable(CANARY),
+    "hashing-busy": PasswordHashingBusy(CANARY),
     "http404": Http404(CANARY),
     "denied": PermissionDenied(CANARY),
     "domain": AppException(),

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +19,12 @@ from apps.common.throttling import (
     RevocationThrottle,
     ScopedThrottle,
     SustainedUserThrottle,
+    Tally,
     VerifyThrottle,
     WhenRedisIsAway,
-    count,
+    tally_of,
 )
+from infrastructure.ratelimit import NO_LIMITS, RateLimiterUnavailable, hit
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -267,6 +268,7 @@ _NAMES = {"email": "ada@example.com", "mfa_token": "eyJ"}
 @pytest.mark.parametrize(
     ("throttle", "anonymous", "signed_in"),
     [
+        (BurstUserThrottle, ["anonymous_burst"], ["burst"]),
         (ResetThrottle, ["reset_address", "reset"], ["reset_address", "reset"]),
         (VerifyThrottle, ["verify_address"], ["verify_address", "verify"]),
         (PasswordThrottle, [], ["password"]),
@@ -277,10 +279,9 @@ def test_a_limit_names_whom_it_counts(
     throttle: type[ScopedThrottle], anonymous: list[str], signed_in: list[str]
 ) -> None:
     request = APIView().initialize_request(APIRequestFactory().post("/", _NAMES))
-    assert [limit.scope for limit in throttle().limits(request)] == anonymous
 
-    request.user = SimpleNamespace(id=uuid7(), is_authenticated=True)  # type: ignore[assignment]  # all that is asked
-    assert [limit.scope for limit in throttle().limits(request)] == signed_in
+    assert [limit.scope for limit in throttle().limits(request, None)] == anonymous
+    assert [limit.scope for limit in throttle().limits(request, uuid7())] == signed_in
 
 
 def test_a_limit_used_outside_of_the_base_view_counts_as_well(rates: SetRates) -> None:
@@ -295,11 +296,46 @@ def test_a_limit_used_outside_of_the_base_view_counts_as_well(rates: SetRates) -
 
 
 def test_no_limits_let_everything_pass() -> None:
-    verdict = count(Request(APIRequestFactory().get("/")), [])
+    assert Tally(Request(APIRequestFactory().get("/")), []).verdict(None) == NO_LIMITS
 
-    assert (verdict.allowed, verdict.retry_after, verdict.states) == (True, 0, ())
+
+def test_a_request_is_counted_once_however_often_its_verdict_is_asked_for(rates: SetRates) -> None:
+    rates(anonymous_burst=(1, 60))
+    tally = Tally(Request(APIRequestFactory().get("/")), [BurstUserThrottle()])
+
+    assert [tally.verdict(None).allowed for _ in range(3)] == [True, True, True]
+
+
+def test_what_was_counted_on_the_way_is_not_counted_again(rates: SetRates) -> None:
+    rates(burst=(5, 60))
+    user_id = uuid7()
+    tally = Tally(Request(APIRequestFactory().get("/")), [BurstUserThrottle()])
+
+    verdict = hit(tally.limits(user_id))
+    tally.counted(user_id, verdict)
+
+    assert tally.verdict(user_id) is verdict
+    assert verdict.states[0].remaining == 4
+
+
+@pytest.mark.parametrize("throttle", [RevocationThrottle, RegisterThrottle, BurstUserThrottle])
+def test_whoever_found_redis_away_leaves_the_decision_to_the_limits(throttle: type[ScopedThrottle]) -> None:
+    tally = Tally(Request(APIRequestFactory().get("/", REMOTE_ADDR="198.51.100.78")), [throttle()])
+    user_id = uuid7()
+    tally.counted(user_id, None)
+
+    if throttle is RevocationThrottle:
+        with pytest.raises(RateLimiterUnavailable):
+            tally.verdict(user_id)
+    else:
+        assert tally.verdict(user_id).allowed
+        assert bool(tally.verdict(user_id).states) is (throttle is RegisterThrottle)
+
+
+def test_a_request_that_no_base_view_has_seen_counts_against_nothing() -> None:
+    assert tally_of(Request(APIRequestFactory().get("/"))).limits(uuid7()) == []
 
 
 def test_a_limit_must_say_what_it_counts() -> None:
     with pytest.raises(NotImplementedError):
-        ScopedThrottle().limits(Request(APIRequestFactory().get("/")))
+        ScopedThrottle().limits(Request(APIRequestFactory().get("/")), None)

@@ -19,6 +19,7 @@ from apps.users.serializers.passwords import (
     PasswordResetConfirmSerializer,
     PasswordResetSerializer,
 )
+from apps.users.serializers.sessions import SessionSerializer, TicketSerializer
 from apps.users.serializers.users import (
     AdminUserUpdateSerializer,
     ProfileSerializer,
@@ -49,6 +50,8 @@ __all__ = [
     "RecoveryCodesSerializer",
     "RefreshSerializer",
     "RegisterSerializer",
+    "SessionSerializer",
+    "TicketSerializer",
     "UserDetailSerializer",
     "UserSerializer",
     "UserUpdateSerializer",

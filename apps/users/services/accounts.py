@@ -13,6 +13,7 @@ from apps.users.exceptions import EmailTakenError, LastAdminError, OwnAccountErr
 from apps.users.managers import UserManager
 from apps.users.models import User
 from apps.users.selectors import MfaSelector, UserSelector
+from apps.users.services.attempts import count_failure, delay_after_failures
 from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
 from apps.users.services.passwords import is_password_of, require_good_password
@@ -54,11 +55,16 @@ class UserService:
 
         Raises:
             WrongCredentialsError: If the address is unknown, the password wrong or the account inactive; all three
-                cost one password hash.
+                cost one password hash, and the same time.
+            RateLimiterUnavailable: If Redis is away, and failures cannot be counted.
+            PasswordHashingBusy: If too many passwords are being checked.
         """
+        delay_after_failures(email)
         # An unknown address takes the same way as a known one, or the time would tell them apart.
-        user = UserSelector.by_email(email=email) or User(password=nobodys_hash(), is_active=False)
+        found = UserSelector.by_email(email=email)
+        user = found or User(password=nobodys_hash(), is_active=False)
         if not is_password_of(user, password) or not user.is_active:
+            count_failure(email=email, user_id=found.pk if found else None)
             raise WrongCredentialsError
         if MfaSelector.is_on(user_id=user.pk):
             return MfaChallengeService.open(user_id=user.pk, password_hash=user.password)

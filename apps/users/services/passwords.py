@@ -22,11 +22,11 @@ from infrastructure.queue import outbox
 
 class PasswordService:
     @staticmethod
-    def change(*, user_id: UUID, access: str, current: str, new: str) -> Credentials:
+    def change(*, user_id: UUID, session_id: UUID, current: str, new: str) -> Credentials:
         """Give an account another password; every session ends but this one, which gets a new pair.
 
         Args:
-            access: The token that the request came with; it tells which session goes on.
+            session_id: The one that goes on.
 
         Raises:
             InvalidInputError: If the current password is wrong, or the new one is the same or breaks a rule.
@@ -39,7 +39,7 @@ class PasswordService:
         hashed = make_password(new)
         with transaction.atomic():
             user = lock_verified(verified, field="current")
-            credentials = renew_session(user, access)
+            credentials = renew_session(user, session_id)
             _set_password(user, hashed, AuditAction.PASSWORD_CHANGED)
         return credentials
 

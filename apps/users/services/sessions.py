@@ -1,12 +1,16 @@
+import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.common.exceptions import NotFoundError
 from apps.users.enums import AuditAction, Notice
 from apps.users.exceptions import (
     SessionRevokedError,
@@ -16,16 +20,21 @@ from apps.users.exceptions import (
     WrongCredentialsError,
 )
 from apps.users.models import RefreshToken, Session, User
-from apps.users.selectors import SessionSelector
+from apps.users.selectors import session_cache
+from apps.users.services.admission import admit
 from apps.users.services.audit import AuditService
 from apps.users.services.locks import lock_user, lock_verified_user
 from apps.users.services.notices import NoticeService
-from apps.users.types import Account, Credentials
-from infrastructure import origin, tokens
+from apps.users.types import Account, Admitted, Bearer, Credentials, Ticket
+from infrastructure import origin, tickets, tokens
+from infrastructure.queue.outbox import JSON
+from infrastructure.ratelimit import Limit
 from infrastructure.tokens import TokenClaims, TokenPair, TokenService
 
 # A client that lost the answer to its refresh may ask once more within this time (RFC 9700, section 4.14.2).
 REUSE_GRACE: Final = timedelta(seconds=10)
+# A client asks for a ticket when it is about to use it.
+TICKET_SECONDS: Final = 30
 PURGE_BATCH: Final = 1_000
 
 log = structlog.get_logger("layerline.users")
@@ -55,21 +64,29 @@ class SessionService:
         return _credentials(pair)
 
     @staticmethod
-    def resume(*, access: str) -> Account:
-        """Return the account that an access token speaks for.
+    def admit(*, access: str, limits_of: Callable[[UUID], Sequence[Limit]]) -> Admitted:
+        """Return the account that an access token speaks for, and count what it asks for on the way.
+
+        Args:
+            limits_of: What the request counts against, by the id of the user whom the token names.
 
         Raises:
             TokenExpiredError, TokenInvalidError: If the token is not good.
             SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
         """
         claims = _decode(access, "access")
-        found = SessionSelector.account_of(session_id=claims.session_id, user_id=claims.subject)
-        if found is None:
-            raise SessionRevokedError
-        session, account = found
-        if not _is_open(session) or not account.is_active or account.token_version != claims.version:
-            raise SessionRevokedError
-        return account
+        bearer = Bearer(claims.subject, claims.session_id, claims.version, claims.expires_at)
+        return admit(bearer, limits_of(claims.subject))
+
+    @staticmethod
+    def resume(*, access: str) -> Account:
+        """Return the account that an access token speaks for, and count nothing.
+
+        Raises:
+            TokenExpiredError, TokenInvalidError: If the token is not good.
+            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+        """
+        return SessionService.admit(access=access, limits_of=lambda _: ()).account
 
     @staticmethod
     def refresh(*, token: str) -> Credentials:
@@ -93,14 +110,17 @@ class SessionService:
 
     @staticmethod
     def logout(*, token: str) -> None:
-        """End the session that a refresh token belongs to. A token that is not good has no session to end."""
+        """End the session that a refresh token belongs to. A token that is not good has no session to end.
+
+        Raises:
+            RedisUnavailable: If Redis is away, and the session goes on.
+        """
         try:
             claims = _decode(token, "refresh")
         except (TokenExpiredError, TokenInvalidError):
             return
-        Session.objects.filter(pk=claims.session_id, user_id=claims.subject, ended_at=None).update(
-            ended_at=timezone.now()
-        )
+        with transaction.atomic():
+            end_sessions(Session.objects.filter(pk=claims.session_id, user_id=claims.subject))
 
     @staticmethod
     def logout_all(*, user_id: UUID) -> None:
@@ -108,11 +128,55 @@ class SessionService:
 
         Raises:
             NotFoundError: If there is no such account.
+            RedisUnavailable: If Redis is away, and the sessions go on.
         """
         with transaction.atomic():
             user = lock_user(user_id)
             end_all_sessions(user)
             user.save(update_fields=["token_version", "updated_at"])
+
+    @staticmethod
+    def end(*, user_id: UUID, session_id: UUID) -> None:
+        """End one of a user's open sessions.
+
+        Raises:
+            NotFoundError: If it is none of them.
+            RedisUnavailable: If Redis is away, and the session goes on.
+        """
+        with transaction.atomic():
+            mine = Session.objects.filter(pk=session_id, user_id=user_id, expires_at__gt=timezone.now())
+            if not end_sessions(mine):
+                raise NotFoundError
+            AuditService.record(action=AuditAction.SESSION_ENDED, account_id=user_id, session_id=str(session_id))
+
+    @staticmethod
+    def issue_ticket(*, bearer: Bearer) -> Ticket:
+        """Make a ticket that opens one socket in the place of an access token, which no address may hold.
+
+        Raises:
+            RedisUnavailable: If Redis is away.
+        """
+        left = math.ceil((bearer.expires_at - timezone.now()).total_seconds())
+        seconds = max(1, min(TICKET_SECONDS, left))
+        return Ticket(tickets.issue(_ticket_claims(bearer), seconds=seconds), seconds)
+
+    @staticmethod
+    def redeem_ticket(*, ticket: str) -> Admitted:
+        """Return whom a ticket speaks for. It does so once, however many ask at the same time.
+
+        Raises:
+            TokenInvalidError: If it is no ticket, or not one any more.
+            TokenExpiredError: If the access token that it was made with has expired.
+            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+            RedisUnavailable: If Redis is away.
+        """
+        claims = tickets.redeem(ticket)
+        if claims is None:
+            raise TokenInvalidError
+        bearer = _bearer(claims)
+        if bearer.expires_at <= timezone.now():
+            raise TokenExpiredError
+        return admit(bearer, ())
 
     @staticmethod
     def purge_expired() -> int:
@@ -121,32 +185,69 @@ class SessionService:
         return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
 
 
+def end_sessions(sessions: QuerySet[Session]) -> list[UUID]:
+    """End those that have not ended yet: when the open transaction is committed, none of their tokens works any more.
+
+    Returns:
+        The ids of those that were ended.
+
+    Raises:
+        RedisUnavailable: If Redis is away. The transaction must not be committed then: a cached copy would outlive it.
+    """
+    ids = list(sessions.filter(ended_at=None).order_by("pk").select_for_update().values_list("pk", flat=True))
+    session_cache.forget(ids)
+    Session.objects.filter(pk__in=ids).update(ended_at=timezone.now())
+    return ids
+
+
 def end_all_sessions(user: User, *, but: Session | None = None) -> None:
     """End them and raise the version, which also refuses tokens of sessions that are being opened meanwhile.
 
     Args:
         but: One that goes on; it needs a new pair, as its tokens are refused like all others.
+
+    Raises:
+        RedisUnavailable: If Redis is away. The transaction must not be committed then.
     """
     user.token_version += 1
-    sessions = user.sessions.filter(ended_at=None)
-    (sessions.exclude(pk=but.pk) if but else sessions).update(ended_at=timezone.now())
+    sessions = Session.objects.filter(user=user)
+    end_sessions(sessions.exclude(pk=but.pk) if but else sessions)
 
 
-def renew_session(user: User, access: str) -> Credentials:
-    """End every session of a user but that of the access token, which goes on with the pair that is returned.
+def renew_session(user: User, session_id: UUID) -> Credentials:
+    """End every session of a user but one, which goes on with the pair that is returned.
 
     Call it with the user's row locked, and save the row.
 
     Raises:
         SessionRevokedError: If it is over itself.
+        RedisUnavailable: If Redis is away. The transaction must not be committed then.
     """
-    session = Session.objects.select_for_update().filter(pk=_decode(access, "access").session_id, user=user).first()
+    session = Session.objects.select_for_update().filter(pk=session_id, user=user).first()
     if session is None or not _is_open(session):
         raise SessionRevokedError
     end_all_sessions(user, but=session)
     pair = _issue(user, session)
     _store(pair.refresh_claims, session)
     return _credentials(pair)
+
+
+def _ticket_claims(bearer: Bearer) -> dict[str, JSON]:
+    return {
+        "user_id": str(bearer.user_id),
+        "session_id": str(bearer.session_id),
+        "version": bearer.version,
+        "expires_at": bearer.expires_at.isoformat(),
+    }
+
+
+def _bearer(claims: Mapping[str, Any]) -> Bearer:
+    return Bearer(
+        user_id=UUID(claims["user_id"]),
+        session_id=UUID(claims["session_id"]),
+        version=claims["version"],
+        expires_at=datetime.fromisoformat(claims["expires_at"]),
+    )
 
 
 def _is_open(session: Session) -> bool:
@@ -183,11 +284,12 @@ def _rotate(claims: TokenClaims) -> Credentials | None:
         token.successor = _store(pair.refresh_claims, session)
         token.used_at = now
         token.save(update_fields=["successor", "used_at"])
+        session.last_used_at = now
+        session.save(update_fields=["last_used_at", "updated_at"])
         return _credentials(pair)
     if token.successor and token.successor.used_at is None and now - token.used_at <= REUSE_GRACE:
         return _same_again(user, session, token.successor)
-    session.ended_at = now
-    session.save(update_fields=["ended_at", "updated_at"])
+    end_sessions(Session.objects.filter(pk=session.pk))
     AuditService.record(action=AuditAction.TOKEN_REUSED, account_id=user.pk, session_id=str(session.pk))
     NoticeService.tell_owner(user_id=user.pk, notice=Notice.TOKEN_REUSED)
     return None

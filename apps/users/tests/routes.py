@@ -3,7 +3,7 @@ from typing import Any, Final
 from apps.common.tests.access import Call, Route, everyone, only, signed_in, together
 from apps.common.types import Actor
 from apps.users.enums import LinkPurpose
-from apps.users.models import User
+from apps.users.models import Session, User
 from apps.users.selectors import UserSelector
 from apps.users.services import UserService
 from apps.users.tests.authenticator import with_authenticator
@@ -41,6 +41,10 @@ def _link(purpose: LinkPurpose) -> str:
     return link_token(owner.pk, purpose)
 
 
+def _session(owner: Actor) -> dict[str, Any]:
+    return {"session_id": Session.objects.get(user_id=owner.id).pk}
+
+
 def _changes(call: Call) -> dict[str, Any]:
     role = {"role": "user"} if call.caller == "admin" and call.method == "PUT" else {}
     return {"name": "Ada King", "phone": None} | role
@@ -56,6 +60,12 @@ ROUTES: Final = {
     "api/v1/auth/refresh/": Route(everyone(POST=200), body=_refresh),
     "api/v1/auth/logout/": Route(everyone(POST=204), body=_refresh),
     "api/v1/auth/logout-all/": Route(signed_in(POST=204)),
+    "api/v1/auth/sessions/": Route(signed_in(GET=200, HEAD=200)),
+    "api/v1/auth/sessions/<uuid:session_id>/": Route(
+        only({"owner"}, DELETE=204) | {caller: {"DELETE": 404} for caller in ("user", "moderator", "admin")},
+        address=_session,
+    ),
+    "api/v1/auth/ticket/": Route(signed_in(POST=201)),
     "api/v1/auth/me/": Route(signed_in(GET=200, HEAD=200, PATCH=200), body=lambda _: {"name": "Ada King"}),
     # What the table sends is JSON.
     "api/v1/auth/me/avatar/": Route(signed_in(PUT=415, DELETE=204)),

@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from threading import Barrier
 from typing import TYPE_CHECKING, Any, Final
@@ -19,9 +19,10 @@ from uuid6 import uuid7
 
 from apps.common.enums import Role
 from apps.users.enums import LinkPurpose
+from apps.users.exceptions import TokenReusedError
 from apps.users.models import User
-from apps.users.services import LinkService, UserService
-from apps.users.tests.factories import PASSWORD
+from apps.users.services import LinkService, SessionService, UserService
+from apps.users.tests.factories import PASSWORD, AdminFactory
 from apps.users.types import Credentials
 from infrastructure import redis
 from infrastructure.queue.models import OutboxRow, OutboxState
@@ -163,3 +164,51 @@ def redis_contents() -> dict[str, bytes]:
     client: Any = redis.client()
     names = [name for name in client.scan_iter(match=f"{redis.key()}*", count=1_000) if client.type(name) == b"string"]
     return {name.decode(): client.get(name) for name in names}
+
+
+@contextmanager
+def redis_commands() -> Iterator[list[str]]:
+    """Collect the names of the commands that this process sends to Redis inside the block, one for each round trip."""
+    names: list[str] = []
+    last = redis.key("the", "last", "command")
+    with redis.client().monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py's
+        yield names
+        redis.client().get(last)
+        for told in iter(monitor.next_command, None):
+            name, _, arguments = told["command"].partition(" ")
+            if arguments == last:
+                return
+            # A script's own commands are no round trips, and other processes have another prefix.
+            if told["client_type"] != "lua" and redis.key("") in arguments:
+                names.append(name)
+
+
+def _end_one(credentials: Credentials) -> None:
+    bearer = SessionService.admit(access=credentials.access, limits_of=lambda _: ()).bearer
+    SessionService.end(user_id=bearer.user_id, session_id=bearer.session_id)
+
+
+def _end_all(credentials: Credentials) -> None:
+    SessionService.logout_all(user_id=SessionService.resume(access=credentials.access).id)
+
+
+def _deactivate(credentials: Credentials) -> None:
+    user_id = SessionService.resume(access=credentials.access).id
+    UserService.deactivate(actor=AdminFactory.create(), user_id=user_id)
+
+
+def _use_twice(credentials: Credentials) -> None:
+    second = SessionService.refresh(token=credentials.refresh)
+    SessionService.refresh(token=second.refresh)
+    with suppress(TokenReusedError):
+        SessionService.refresh(token=credentials.refresh)
+
+
+# Every way in which a session that somebody has credentials of is ended before its time.
+ENDINGS: Final[dict[str, Callable[[Credentials], None]]] = {
+    "logout": lambda credentials: SessionService.logout(token=credentials.refresh),
+    "end of one": _end_one,
+    "end of all": _end_all,
+    "deactivation": _deactivate,
+    "reuse": _use_twice,
+}

@@ -20,7 +20,7 @@ from apps.users.services import UserService
 from apps.users.tests.authenticator import with_authenticator
 from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.support import redis_contents, redis_refusing, signed_in
-from apps.users.types import MfaStatus
+from apps.users.types import MfaStatus, OpenSession
 
 PHONE = "+442079460000"
 
@@ -87,7 +87,7 @@ def test_an_unknown_id_is_not_found_and_leaves_nothing_in_the_cache() -> None:
     with pytest.raises(NotFoundError):
         UserSelector.by_id(user_id=user_id)
 
-    assert account_cache.get_many([user_id]) == {}
+    assert account_cache.look([user_id]).found == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -133,11 +133,38 @@ def test_a_session_comes_with_its_account_in_one_query_and_to_its_owner_only(
     session = Session.objects.get()
 
     with django_assert_num_queries(1):
-        found = SessionSelector.account_of(session_id=session.pk, user_id=user.pk)
+        found = SessionSelector.open_with_account(session_id=session.pk, user_id=user.pk)
 
-    assert found == (session, UserSelector.committed(user_id=user.pk))
-    assert SessionSelector.account_of(session_id=session.pk, user_id=other.pk) is None
-    assert SessionSelector.account_of(session_id=uuid4(), user_id=user.pk) is None
+    assert found == (OpenSession(user.pk, session.expires_at), UserSelector.committed(user_id=user.pk))
+    assert SessionSelector.open_with_account(session_id=session.pk, user_id=other.pk) is None
+    assert SessionSelector.open_with_account(session_id=uuid4(), user_id=user.pk) is None
+    Session.objects.update(ended_at=session.created_at)
+    assert SessionSelector.open_with_account(session_id=session.pk, user_id=user.pk) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("opened_from", "asked_for", "found"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64", True),
+        (None, "unknown", False),
+    ],
+)
+def test_the_network_of_an_open_session_is_known_by_any_spelling_of_its_account(
+    opened_from: str | None,
+    asked_for: str,
+    found: bool,  # noqa: FBT001  # a case
+) -> None:
+    user = UserFactory.create(email="ada@example.com")
+    expires_at = timezone.now() + timedelta(days=1)
+    session = Session.objects.create(user=user, address=opened_from, expires_at=expires_at)
+
+    assert SessionSelector.is_open_at(email="ADA@example.com", network=asked_for) is found
+    assert not SessionSelector.is_open_at(email="bob@example.com", network=asked_for)
+    Session.objects.filter(pk=session.pk).update(ended_at=timezone.now())
+    assert not SessionSelector.is_open_at(email="ada@example.com", network=asked_for)
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ from apps.users.views.erasure import ErasureViewSet
 from apps.users.views.me import MeViewSet
 from apps.users.views.mfa import MfaStatusViewSet, MfaVerifyViewSet, MfaViewSet
 from apps.users.views.passwords import PasswordChangeViewSet, PasswordResetConfirmViewSet, PasswordResetViewSet
-from apps.users.views.sessions import LogoutAllViewSet
+from apps.users.views.sessions import LogoutAllViewSet, SessionViewSet, TicketViewSet
 from apps.users.views.users import UserViewSet
 
 __all__ = [
@@ -26,5 +26,7 @@ __all__ = [
     "PasswordChangeViewSet",
     "PasswordResetConfirmViewSet",
     "PasswordResetViewSet",
+    "SessionViewSet",
+    "TicketViewSet",
     "UserViewSet",
 ]

@@ -14,6 +14,7 @@ from apps.common.throttling import (
     SustainedUserThrottle,
 )
 from apps.common.views import BaseViewSet
+from apps.users.authentication import bearer_of
 from apps.users.serializers import (
     CredentialsSerializer,
     PasswordChangeSerializer,
@@ -33,7 +34,9 @@ class PasswordChangeViewSet(BaseViewSet):
     def create(self, request: Request) -> Response:
         """Change my password. All my sessions end but this one, which goes on with the new pair."""
         data = validated(PasswordChangeSerializer(data=request.data))
-        credentials = PasswordService.change(user_id=actor(request).id, access=str(request.auth), **data)
+        credentials = PasswordService.change(
+            user_id=actor(request).id, session_id=bearer_of(request).session_id, **data
+        )
         return Response(CredentialsSerializer(credentials).data)
 
 

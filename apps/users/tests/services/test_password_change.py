@@ -27,7 +27,8 @@ def _login(user: User, password: str = PASSWORD) -> Credentials:
 
 
 def _change(user: User, access: str, *, current: str = PASSWORD, new: str = NEW) -> Credentials:
-    return PasswordService.change(user_id=user.pk, access=access, current=current, new=new)
+    session_id = TokenService.decode(access, expected_type="access").session_id
+    return PasswordService.change(user_id=user.pk, session_id=session_id, current=current, new=new)
 
 
 def _errors(user: User, access: str, **passwords: str) -> list[tuple[str, str]]:

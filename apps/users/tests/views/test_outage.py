@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from apps.common.enums import Role
 from apps.users.enums import LinkPurpose
 from apps.users.models import Session, User
+from apps.users.services import SessionService
 from apps.users.tests.factories import PASSWORD, UserFactory
 from apps.users.tests.support import (
     Client,
@@ -40,12 +41,26 @@ def test_reads_are_served_without_redis(auth_api: SignIn, admin_api: Client, out
 
     with outage():
         started = perf_counter()
-        answers = [owner.get(ME), owner.get(f"/api/v1/users/{owner.user.pk}/"), admin_api.get("/api/v1/users/")]
+        answers = [
+            owner.get(ME),
+            owner.get(f"/api/v1/users/{owner.user.pk}/"),
+            owner.get("/api/v1/auth/sessions/"),
+            admin_api.get("/api/v1/users/"),
+        ]
         seconds = perf_counter() - started
 
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
     assert answers[0].json()["phone"] == answers[1].json()["phone"] == "+442079460000"
-    assert seconds < 3 * 2
+    assert seconds < 4 * 2
+
+
+def test_without_redis_a_session_that_has_ended_is_refused_all_the_same(auth_api: SignIn) -> None:
+    client = auth_api(Role.USER)
+    assert client.get(ME).status_code == 200
+    SessionService.logout(token=client.refresh)
+
+    with redis_refusing():
+        assert problem(client.get(ME)) == (401, "session_revoked")
 
 
 REFUSED: dict[str, Request] = {
@@ -69,6 +84,8 @@ REFUSED: dict[str, Request] = {
     "erasure": lambda client, _: client.post("/api/v1/auth/me/erase/", {"password": PASSWORD}),
     "second factor": lambda client, _: client.post("/api/v1/auth/mfa/verify/", {"mfa_token": "x", "code": "1"}),
     "turning the second factor off": lambda client, _: client.post("/api/v1/auth/mfa/disable/", {"password": PASSWORD}),
+    "end of a session": lambda client, _: client.delete(f"/api/v1/auth/sessions/{Session.objects.get().pk}/"),
+    "ticket": lambda client, _: client.post("/api/v1/auth/ticket/"),
     "deactivation": lambda client, url: client.delete(url),
     "role change": lambda client, url: client.patch(url, {"role": "moderator"}),
 }

@@ -24,6 +24,7 @@ def rates(settings: Settings) -> dict[str, tuple[int, int]]:
     settings.THROTTLE_RATES = {
         "login": (10, 60),
         "login_address": (20, 60),
+        "login_failures": (100, 3_600),
         "register": (10, 60),
         "register_address": (20, 60),
         "burst": (60, 60),

@@ -1,0 +1,65 @@
+"""Failed logins of one account: they delay its next ones and tell the owner, and lock nobody out."""
+
+import time
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from uuid6 import uuid7
+
+from apps.users.enums import Notice
+from apps.users.managers import UserManager
+from apps.users.selectors import SessionSelector
+from apps.users.services.notices import NoticeService
+from infrastructure import origin
+from infrastructure.gate import Gate, GateFull
+from infrastructure.ratelimit import Limit, configured, hit, is_reached
+
+_HOUR: Final = 3_600
+
+log = structlog.get_logger("layerline.users")
+_delayed: Final = Gate()
+
+
+def delay_after_failures(email: str) -> None:
+    """Wait before the password is looked at, if logins of this account have failed too often of late.
+
+    Whoever comes from where the account has an open session does not wait: that is the owner at home. Beyond
+    LOGIN_DELAYED_AT_ONCE nobody waits either, since threads that sleep serve nobody.
+
+    Raises:
+        RateLimiterUnavailable: If Redis is away.
+    """
+    if not is_reached(_failures(email)):
+        return
+    network = origin.network_of(origin.current().address or "")
+    if SessionSelector.is_open_at(email=email, network=network):
+        return
+    with suppress(GateFull), _delayed.entered(at_once=settings.LOGIN_DELAYED_AT_ONCE, waiting=0, seconds=0):
+        time.sleep(settings.LOGIN_DELAY)
+
+
+def count_failure(*, email: str, user_id: UUID | None) -> None:
+    """Count a login that failed; once in an hour the owner of the account is told that they are too many.
+
+    Args:
+        user_id: The account's; None if there is none, of which nobody must learn: it is counted, and told to nobody,
+            in the same time.
+
+    Raises:
+        RateLimiterUnavailable: If Redis is away.
+    """
+    (failures,) = hit([_failures(email)]).states
+    notices = Limit("login_failures_notice", UserManager.normalize_email(email), count=1, window=_HOUR)
+    if failures.remaining or not hit([notices]).allowed:
+        return
+    log.warning("login_failures", account_id=str(user_id) if user_id else None)
+    with transaction.atomic():
+        NoticeService.tell_owner(user_id=user_id or uuid7(), notice=Notice.LOGIN_FAILURES)
+
+
+def _failures(email: str) -> Limit:
+    return configured("login_failures", UserManager.normalize_email(email))
