@@ -35,6 +35,14 @@ NOTICES: Final = {
         "a recovery code was used",
         "Somebody signed in to your account with the password and a recovery code.",
     ),
+    "recovery_codes_renewed": (
+        "new recovery codes were made",
+        "New recovery codes were made for your account. The ones before work no longer.",
+    ),
+    "mfa_failures": (
+        "many wrong codes",
+        "Somebody knows the password of your account and tries codes of your app.",
+    ),
 }
 
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))

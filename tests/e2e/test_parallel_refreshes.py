@@ -24,7 +24,7 @@ from tests.e2e.servers import Server, gunicorn, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
 
-PATIENCE: Final = 60
+_PATIENCE: Final = 60
 _CLIENTS: Final = int(os.environ.get("CLIENTS", "50"))
 _ROUNDS: Final = int(os.environ.get("ROUNDS", "2"))
 
@@ -41,7 +41,7 @@ def server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
 
 def _refresh(server: Server, token: str, _: int) -> requests.Response:
     # The last of so many waits for all the others.
-    return server.send("POST", "/api/v1/auth/refresh/", json={"refresh": token}, timeout=PATIENCE)
+    return server.send("POST", "/api/v1/auth/refresh/", json={"refresh": token}, patience=_PATIENCE)
 
 
 def test_all_clients_get_one_successor_in_every_round(server: Server) -> None:

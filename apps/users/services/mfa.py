@@ -3,16 +3,16 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.common.enums import Role
-from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError
+from apps.common.exceptions import FieldError, InvalidInputError
 from apps.common.types import Actor
 from apps.users.enums import AuditAction, Notice
 from apps.users.exceptions import MfaOffError, MfaOnError, OwnMfaError
 from apps.users.models import TotpDevice, User
+from apps.users.services.accounts import require_admin
 from apps.users.services.audit import AuditService
 from apps.users.services.locks import lock_user
 from apps.users.services.notices import NoticeService
-from apps.users.services.reauthentication import proven_owner
+from apps.users.services.passwords import proven_owner
 from apps.users.services.recovery_codes import replace_recovery_codes
 from apps.users.types import MfaSetup
 from infrastructure import totp
@@ -105,8 +105,7 @@ class MfaService:
             OwnMfaError: If it is the actor's own, which takes the password.
             NotFoundError: If there is no such account.
         """
-        if actor.role != Role.ADMIN:
-            raise ForbiddenError
+        require_admin(actor)
         if actor.id == user_id:
             raise OwnMfaError
         with transaction.atomic():

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -127,6 +129,18 @@ def lock_verified(verified: User, *, field: str = "password") -> User:
     if user is None:
         raise WrongPasswordError(field)
     return user
+
+
+@contextmanager
+def proven_owner(user_id: UUID, password: str) -> Iterator[User]:
+    """Give the account, locked in a transaction of the block's own, to whoever knows its password.
+
+    Raises:
+        WrongPasswordError: If the password is wrong, or no longer the one of an open account.
+    """
+    verified = require_password(user_id, password)
+    with transaction.atomic():
+        yield lock_verified(verified)
 
 
 def _set_password(user: User, hashed: str, action: AuditAction) -> None:
