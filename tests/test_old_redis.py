@@ -9,8 +9,8 @@ from apps.common.enums import Role
 from apps.users.exceptions import SessionRevokedError
 from apps.users.selectors import UserSelector
 from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
-from apps.users.tests.support import ENDINGS
+from apps.users.tests.factories import AdminFactory, UserFactory
+from apps.users.tests.support import ENDINGS, signed_in
 from tests.infrastructure.support import Server, redis_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -27,7 +27,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nobody_whose_session_ended_since_is_admitted(server: Server, ending: str) -> None:
-    credentials = UserService.login(email=UserFactory.create().email, password=PASSWORD)
+    credentials = signed_in(UserFactory.create())
     SessionService.resume(access=credentials.access)
     server.snapshot()
     ENDINGS[ending](credentials)
@@ -40,7 +40,7 @@ def test_nobody_whose_session_ended_since_is_admitted(server: Server, ending: st
 
 def test_nobody_gets_a_role_back(server: Server) -> None:
     admin, other = AdminFactory.create(), AdminFactory.create()
-    access = UserService.login(email=admin.email, password=PASSWORD).access
+    access = signed_in(admin).access
     assert SessionService.resume(access=access).role == Role.ADMIN
     server.snapshot()
     UserService.update(actor=other, user_id=admin.pk, changes={"role": Role.USER})

@@ -134,6 +134,7 @@ def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> R
         log.warning("service_unavailable", cause=type(exception).__name__)
     # Whatever form the view itself answers in.
     context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = JSONRenderer.media_type
     response = Response(
         problem_document(code, detail=_detail(exception, code), errors=_field_errors(exception)),
         status=PROBLEMS[code].status,

@@ -15,7 +15,7 @@ from tests.config.support import FERNET_KEY
 
 CANARY: Final = "canary-0a5c4b"
 _READ: Final = re.compile(
-    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|app_url|raw|fernet_keys|issuer)\(\s*\"([A-Z0-9_]+)\""
+    r"\b(?:text|flag|number|words|url|database|email|choice|rate|networks|origins|app_url|raw|fernet_keys|issuer|storage)\(\s*\"([A-Z0-9_]+)\""
 )
 _DOCUMENTED: Final = re.compile(r"^# ([A-Z0-9_]+)=", re.MULTILINE)
 

@@ -41,7 +41,7 @@ def server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
 
 def _refresh(server: Server, token: str, _: int) -> requests.Response:
     # The last of so many waits for all the others.
-    return server.send("POST", "/api/v1/auth/refresh/", json={"refresh": token}, patience=_PATIENCE)
+    return server.send("POST", "/api/v1/auth/refresh/", json={"refresh": token}, timeout=_PATIENCE)
 
 
 def test_all_clients_get_one_successor_in_every_round(server: Server) -> None:

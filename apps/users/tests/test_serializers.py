@@ -82,7 +82,9 @@ def test_a_row_and_a_cached_account_look_the_same(serializer: type[UserSerialize
 
 @pytest.mark.django_db
 def test_an_avatar_is_shown_once_there_is_one() -> None:
-    assert UserSerializer(UserFactory.create(avatar="avatars/ada.png")).data["avatar"] == "avatars/ada.png"
+    user = UserFactory.create(avatar="avatars/1.webp")
+
+    assert UserSerializer(user).data["avatar"] == f"/api/v1/users/{user.pk}/avatar/"
 
 
 def _errors(serializer: StrictSerializer) -> dict[str, Any]:

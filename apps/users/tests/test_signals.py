@@ -8,8 +8,8 @@ from apps.common.exceptions import NotFoundError
 from apps.users.exceptions import SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.selectors import UserSelector, account_cache, session_cache
-from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.services import SessionService
+from apps.users.tests.factories import UserFactory
 from apps.users.tests.support import at_once, redis_refusing, row
 from infrastructure.redis import RedisUnavailable
 
@@ -131,7 +131,7 @@ def test_readers_beside_a_writer_never_see_an_older_row_after_its_commit() -> No
 
 
 def _signed_in() -> tuple[Session, str]:
-    credentials = UserService.login(email=UserFactory.create().email, password=PASSWORD)
+    credentials = signed_in(UserFactory.create())
     SessionService.resume(access=credentials.access)
     session = Session.objects.get()
     assert session_cache.look([session.pk]).found

@@ -9,9 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 from apps.users.exceptions import SessionRevokedError, TokenInvalidError
 from apps.users.models import Session, User
 from apps.users.selectors import UserSelector, session_cache
-from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import ENDINGS, at_once, redis_hanging, redis_refusing
+from apps.users.services import SessionService
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import ENDINGS, at_once, redis_hanging, redis_refusing, signed_in
 from apps.users.types import Credentials
 from infrastructure.ratelimit import Limit
 
@@ -30,7 +30,7 @@ def _left(access: str) -> int:
 
 def _login(user: User | None = None) -> Credentials:
     user = user or UserFactory.create(phone="+442079460000")
-    return UserService.login(email=user.email, password=PASSWORD)
+    return signed_in(user)
 
 
 def test_the_account_is_the_same_from_the_database_and_from_the_cache(

@@ -8,9 +8,9 @@ from apps.common.exceptions import NotFoundError
 from apps.users.enums import AuditAction
 from apps.users.exceptions import SessionRevokedError
 from apps.users.models import AuditEntry, Session
-from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, redis_refusing
+from apps.users.services import SessionService
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import at_once, redis_refusing, signed_in
 from infrastructure.redis import RedisUnavailable
 from infrastructure.tokens import TokenService
 
@@ -22,7 +22,7 @@ def _session_of(access: str) -> Session:
 @pytest.mark.django_db
 def test_that_session_ends_with_both_its_tokens_and_no_other() -> None:
     user = UserFactory.create()
-    here, there = (UserService.login(email=user.email, password=PASSWORD) for _ in range(2))
+    here, there = (signed_in(user) for _ in range(2))
     session = _session_of(there.access)
 
     SessionService.end(user_id=user.pk, session_id=session.pk)
@@ -37,7 +37,7 @@ def test_that_session_ends_with_both_its_tokens_and_no_other() -> None:
 @pytest.mark.django_db
 def test_it_is_written_down() -> None:
     user = UserFactory.create()
-    session = _session_of(UserService.login(email=user.email, password=PASSWORD).access)
+    session = _session_of(signed_in(user).access)
 
     SessionService.end(user_id=user.pk, session_id=session.pk)
 
@@ -49,7 +49,7 @@ def test_it_is_written_down() -> None:
 @pytest.mark.parametrize("case", ["another's", "unknown", "ended", "expired"])
 def test_what_is_no_open_session_of_the_user_is_not_found_and_stays_as_it_is(case: str) -> None:
     user, other = UserFactory.create(), UserFactory.create()
-    session = _session_of(UserService.login(email=user.email, password=PASSWORD).access)
+    session = _session_of(signed_in(user).access)
     if case == "ended":
         SessionService.end(user_id=user.pk, session_id=session.pk)
     if case == "expired":
@@ -68,7 +68,7 @@ def test_what_is_no_open_session_of_the_user_is_not_found_and_stays_as_it_is(cas
 @pytest.mark.django_db(transaction=True)
 def test_without_redis_the_session_goes_on() -> None:
     user = UserFactory.create()
-    access = UserService.login(email=user.email, password=PASSWORD).access
+    access = signed_in(user).access
 
     with redis_refusing(), pytest.raises(RedisUnavailable):
         SessionService.end(user_id=user.pk, session_id=_session_of(access).pk)
@@ -80,7 +80,7 @@ def test_without_redis_the_session_goes_on() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_many_who_end_it_at_once_one_does() -> None:
     user = UserFactory.create()
-    session = _session_of(UserService.login(email=user.email, password=PASSWORD).access)
+    session = _session_of(signed_in(user).access)
 
     def end(_: int) -> bool:
         try:

@@ -8,9 +8,9 @@ from pytest_django import DjangoAssertNumQueries
 from apps.common.exceptions import AppException
 from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError
 from apps.users.models import Session, User
-from apps.users.services import SessionService, UserService
-from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, redis_contents, redis_refusing
+from apps.users.services import SessionService
+from apps.users.tests.factories import UserFactory
+from apps.users.tests.support import at_once, redis_contents, redis_refusing, signed_in
 from apps.users.types import Bearer
 from infrastructure.ratelimit import NO_LIMITS
 from infrastructure.redis import RedisUnavailable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def _bearer(user: User | None = None) -> Bearer:
     user = user or UserFactory.create()
-    access = UserService.login(email=user.email, password=PASSWORD).access
+    access = signed_in(user).access
     return SessionService.admit(access=access, limits_of=lambda _: ()).bearer
 
 
