@@ -10,7 +10,7 @@ from apps.users.models import Session, User
 from apps.users.selectors import UserSelector, account_cache, session_cache
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once, redis_refusing, row
+from apps.users.tests.support import at_once, redis_refusing, row, signed_in
 from infrastructure.redis import RedisUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
