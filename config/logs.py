@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from infrastructure import redaction
+
 # Never with local variables, as both renderers would have it by themselves: those hold passwords and tokens.
 _traceback_as_json = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -16,6 +18,26 @@ def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutabl
     """Take away the request that Django adds to its lines: its query string may be personal."""
     event.pop("request", None)
     return event
+
+
+def _first_lines(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep the first line of what each exception says: PostgreSQL puts the values of the row into those below."""
+    failures = event.get("exception")
+    if isinstance(failures, list):
+        event["exception"] = [
+            failure | {"exc_value": failure["exc_value"].strip().partition("\n")[0]} for failure in failures
+        ]
+    return event
+
+
+def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> Any:
+    """Take away what no line may show, whoever wrote it."""
+    return redaction.masked(event)
+
+
+def _masked_text(_: Any, __: str, line: str) -> str:
+    """Take it out of the rendered line too: this form renders an exception at the very end."""
+    return redaction.text(line)
 
 
 def configure(*, level: str, json: bool) -> None:
@@ -34,9 +56,9 @@ def configure(*, level: str, json: bool) -> None:
         _without_request,
     ]
     renderer: list[Any] = (
-        [_traceback_as_json, structlog.processors.JSONRenderer()]
+        [_traceback_as_json, _first_lines, _masked, structlog.processors.JSONRenderer()]
         if json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [_masked, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), _masked_text]
     )
     logging.config.dictConfig(
         {

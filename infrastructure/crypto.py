@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from contextlib import suppress
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -30,9 +31,26 @@ def decrypt(ciphertext: str, *, purpose: str) -> str:
     Raises:
         DecryptionError: If no key fits, or a character was changed. Never says the value.
     """
+    return _decrypt(tuple(settings.FIELD_ENCRYPTION_KEYS), ciphertext, purpose)
+
+
+def position_of_key(ciphertext: str, *, purpose: str) -> int:
+    """Return which of `FIELD_ENCRYPTION_KEYS` wrote the value; 0 is the one that `encrypt` uses.
+
+    Raises:
+        DecryptionError: As for `decrypt`.
+    """
+    for position, key in enumerate(settings.FIELD_ENCRYPTION_KEYS):
+        with suppress(DecryptionError):
+            _decrypt((key,), ciphertext, purpose)
+            return position
+    raise DecryptionError(f"A value of {purpose} fits no key.")
+
+
+def _decrypt(keys: tuple[str, ...], ciphertext: str, purpose: str) -> str:
     try:
         _refuse_other_spellings(ciphertext)
-        return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS), purpose).decrypt(ciphertext).decode()
+        return _cipher(keys, purpose).decrypt(ciphertext).decode()
     except (InvalidToken, ValueError) as cause:
         raise DecryptionError(f"A value of {purpose} cannot be decrypted: wrong key, or changed.") from cause
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, cast
 
@@ -60,7 +60,7 @@ class Limit:
     """
 
     scope: str
-    subject: str
+    subject: str = field(repr=False)
     count: int
     window: int
 

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -62,8 +62,8 @@ class TokenClaims:
 class TokenPair:
     """What a login gives; `expires_in` are the seconds of the access token."""
 
-    access: str
-    refresh: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
     expires_in: int
     refresh_claims: TokenClaims
 

@@ -121,6 +121,7 @@ def test_a_registration(api: APIClient) -> None:
     assert _statements(lambda: api.post("/api/v1/auth/register/", body), 201) == [
         "BEGIN",
         "INSERT users",
+        "INSERT audit_entries",
         "INSERT outbox",
         "COMMIT",
         "UPDATE outbox",
@@ -138,6 +139,7 @@ def test_a_login(api: APIClient) -> None:
         "SELECT users FOR UPDATE",
         "INSERT sessions",
         "INSERT refresh_tokens",
+        "INSERT audit_entries",
         "COMMIT",
     ]
 
@@ -195,6 +197,7 @@ def test_a_logout(api: APIClient, auth_api: Callable[[Role], "AuthenticatedClien
         "BEGIN",
         "SELECT sessions FOR UPDATE",
         "UPDATE sessions",
+        "INSERT audit_entries",
         "COMMIT",
     ]
 

@@ -74,6 +74,14 @@ class ThrottledError(AppException):
         super().__init__()
 
 
+class StillRunningError(ConflictError):
+    detail = "The first request under this Idempotency-Key has not ended. Try again shortly."
+
+
+class KeyReusedError(ConflictError):
+    detail = "This Idempotency-Key stands for another request. Use a new one."
+
+
 class UnavailableError(AppException):
     """Something this needs does not answer at the moment."""
 

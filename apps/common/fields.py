@@ -2,13 +2,15 @@
 
 from typing import Any, Final, NoReturn, override
 
+from django.apps import apps
 from django.core import checks, validators
 from django.core.exceptions import FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, CharField, Expression, Field, Func, Lookup, TextField, Value
+from django.db.models import Case, CharField, Expression, Field, Func, Lookup, Model, TextField, Value
 from django.db.models.expressions import Col
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
+from django.dispatch import Signal
 
 from infrastructure import crypto
 
@@ -29,6 +31,11 @@ _IMPOSSIBLE_OPTIONS: Final = {
 }
 
 
+# Sent with `column`, a field's name, and `keys`, the keys of its rows that were just encrypted anew, before the commit:
+# a copy of such a row must go, or it would need the old key as long as it lives.
+reencrypted: Final = Signal()
+
+
 class EncryptedCharField(CharField[str | None, str | None]):
     """Text that is encrypted on its way to the database and decrypted on its way back.
 
@@ -45,6 +52,15 @@ class EncryptedCharField(CharField[str | None, str | None]):
 
     def __init__(self, verbose_name: str | None = None, *, max_length: int, **kwargs: Any) -> None:
         super().__init__(verbose_name, max_length=max_length, **kwargs)
+
+    @override
+    def contribute_to_class(
+        self, cls: type[Model], name: str, private_only: bool = False
+    ) -> None:  # Django's signature
+        super().contribute_to_class(cls, name, private_only)
+        # Not those of migrations, which have a registry of their own, nor those that only hand the field down.
+        if cls._meta.apps is apps and not cls._meta.abstract:
+            _columns.append(self)
 
     @property
     def purpose(self) -> str:
@@ -71,6 +87,13 @@ class EncryptedCharField(CharField[str | None, str | None]):
         if not ciphertext:
             return ciphertext
         return crypto.decrypt(ciphertext, purpose=self.purpose)
+
+    def position_of_key(self, ciphertext: str | None) -> int | None:
+        """Return which of FIELD_ENCRYPTION_KEYS wrote what the column stores, 0 being the first; None if none did."""
+        try:
+            return crypto.position_of_key(ciphertext, purpose=self.purpose) if ciphertext else None
+        except crypto.DecryptionError:
+            return None
 
     @override
     def get_internal_type(self) -> str:
@@ -140,6 +163,14 @@ class EncryptedCharField(CharField[str | None, str | None]):
     @override
     def get_transform(self, lookup_name: str) -> NoReturn:
         raise _refusal(self, lookup_name)
+
+
+_columns: Final[list[EncryptedCharField]] = []
+
+
+def encrypted_columns() -> list[EncryptedCharField]:
+    """Return the encrypted columns of all installed models."""
+    return sorted(_columns, key=lambda column: column.purpose)
 
 
 class _NullOnly(Exact):

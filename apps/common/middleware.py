@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
+from infrastructure import redaction
 from infrastructure.origin import REQUEST_ID_LENGTH, USER_AGENT_LENGTH, Origin, coming_from
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -38,6 +39,7 @@ class RequestContextMiddleware:
         resolve_client_address(request)
         request_id = _request_id(request)
         structlog.contextvars.clear_contextvars()
+        redaction.forget()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with coming_from(_origin(request)):
             response = self._get_response(request)
@@ -51,6 +53,10 @@ class RequestContextMiddleware:
             duration_ms=round((perf_counter() - started) * 1_000, 1),
         )
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Hide what a form sent, as far as the view had read it, before anybody tells of the exception."""
+        redaction.remember(vars(request).get("_post"))
 
 
 class ApiMiddleware:

@@ -1,13 +1,20 @@
 """What a view may take out of a request to hand it on."""
 
-from typing import Any, cast
+import re
+from typing import Any, Final, cast
 
 from django.http import HttpRequest
 from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.request import Request
 
+from apps.common.exceptions import FieldError, InvalidInputError
 from apps.common.types import Actor
+from infrastructure import redaction
 from infrastructure.origin import network_of
+
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
+# 1 to 255 visible characters of ASCII.
+IDEMPOTENCY_PATTERN: Final = r"^[\x21-\x7e]{1,255}$"
 
 
 def actor(request: Request | HttpRequest) -> Actor:
@@ -33,10 +40,27 @@ def read_body(request: Request) -> Any:
     error: APIException | None = getattr(request, "body_error", None)
     if error is None:
         try:
-            return request.data
+            data = request.data
         except APIException as caught:
             error = request.body_error = caught  # type: ignore[attr-defined]  # carried by the request itself
+        else:
+            redaction.remember(data)
+            return data
     raise error
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key under which the request is to be done once, or None if it has none.
+
+    Raises:
+        InvalidInputError: If it has one that cannot be.
+    """
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if key is not None and not re.fullmatch(IDEMPOTENCY_PATTERN, key):
+        raise InvalidInputError(
+            [FieldError(IDEMPOTENCY_HEADER, "invalid", "This must be 1 to 255 visible characters of ASCII.")]
+        )
+    return key
 
 
 def client_network(request: Request) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import Direction, OpenApiExample, OpenApiResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_BASE, PROBLEMS, Problem
+from apps.common.requests import IDEMPOTENCY_HEADER, IDEMPOTENCY_PATTERN
 from apps.common.serializers import StrictCharField, StrictSerializer
 
 _ALWAYS: Final = ("bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable")
@@ -35,6 +37,21 @@ ACCEPTED: Final[Any] = OpenApiResponse(
     description="It will be seen to.",
     examples=[OpenApiExample("accepted", value={}, response_only=True)],
 )
+_IDEMPOTENCY: Final[list[Any]] = [
+    OpenApiParameter(
+        IDEMPOTENCY_HEADER,
+        type={"type": "string", "pattern": IDEMPOTENCY_PATTERN},
+        location=OpenApiParameter.HEADER,
+        description="Under the same key the request is done once; for a day a second try gets the first one's answer.",
+    ),
+    OpenApiParameter(
+        "Idempotent-Replayed",
+        type=OpenApiTypes.BOOL,
+        location=OpenApiParameter.HEADER,
+        response=[200, 201, 202, 204],
+        description="Present and true where the answer is that of an earlier request under the same key.",
+    ),
+]
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
 
 
@@ -60,6 +77,12 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 class ProblemSchema(AutoSchema):
     """Adds the problems of an operation: those of its kind, and those its view declares in `problem_codes`."""
+
+    def get_override_parameters(self) -> list[Any]:
+        return _IDEMPOTENCY if self._is_idempotent() else []
+
+    def _is_idempotent(self) -> bool:
+        return hasattr(getattr(self.view, getattr(self.view, "action", None) or "", None), "is_idempotent")
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
@@ -96,6 +119,8 @@ class ProblemSchema(AutoSchema):
     def _codes(self) -> Iterable[str]:
         declared = getattr(self.view, "problem_codes", {})
         yield from declared.get(getattr(self.view, "action", None), ())
+        if self._is_idempotent():
+            yield "conflict"
         permissions = {type(permission) for permission in self.view.get_permissions()}
         if AllowAny not in permissions:
             yield from _SIGNED_IN

@@ -1,7 +1,9 @@
 """The base of every API view, and the pages that belong to no slice."""
 
-from collections.abc import Iterable
-from typing import Any, cast
+import json
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, cast
 
 import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,15 +16,21 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.status import is_success
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.viewsets import GenericViewSet
 
 from apps.common.exceptions import AppException
 from apps.common.handlers import PROBLEMS, problem_response
-from apps.common.requests import actor, read_body
+from apps.common.requests import actor, idempotency_key, read_body
 from apps.common.selectors import HealthSelector
+from apps.common.services import IdempotencyService
 from apps.common.throttling import ScopedThrottle, Tally, tally_of
-from apps.common.types import Anonymous
+from apps.common.types import Anonymous, Attempt
 from infrastructure.ratelimit import Verdict, rate_limit_headers
+
+if TYPE_CHECKING:
+    from django.urls import ResolverMatch
 
 
 class AcceptHeaderNegotiation(DefaultContentNegotiation):
@@ -91,6 +99,52 @@ class BaseViewSet(GenericViewSet[Any]):
             structlog.contextvars.bind_contextvars(user_id=str(actor(request).id))
         else:
             self.check_throttles(request)
+
+
+type Action[View, **P] = Callable[Concatenate[View, Request, P], Response]
+
+
+def idempotent[View: BaseViewSet, **P](action: Action[View, P]) -> Action[View, P]:
+    """Let an action that creates be repeated safely: under the same `Idempotency-Key` it is done once.
+
+    For actions of signed-in callers with JSON bodies. What they answer is kept for a day, so none may answer with a
+    secret: no token, no ticket, no recovery code.
+    """
+
+    @wraps(action)
+    def once(view: View, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+        key = idempotency_key(request)
+        if key is None:
+            return action(view, request, *args, **kwargs)
+        return IdempotencyService.once(
+            attempt=Attempt(
+                user_id=actor(request).id,
+                route=cast("ResolverMatch", request.resolver_match).route,
+                key=key,
+                content=json.dumps([request.get_full_path(), request.data], sort_keys=True),
+            ),
+            work=partial(action, view, request, *args, **kwargs),
+            keep=_kept,
+            restore=_replayed,
+        )
+
+    # Read by the OpenAPI document.
+    vars(once)["is_idempotent"] = True
+    return once
+
+
+def _kept(response: Response) -> str | None:
+    """Return what a second try shall be answered; a refusal is not kept."""
+    if not is_success(response.status_code):
+        return None
+    kept = {"status": response.status_code, "body": response.data, "location": response.headers.get("Location")}
+    return json.dumps(kept, cls=JSONEncoder)
+
+
+def _replayed(text: str) -> Response:
+    kept = json.loads(text)
+    headers = {"Idempotent-Replayed": "true"} | ({"Location": kept["location"]} if kept["location"] else {})
+    return Response(kept["body"], status=kept["status"], headers=headers)
 
 
 @csrf_exempt

@@ -1,4 +1,5 @@
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -9,13 +10,17 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, UnavailableError
+from apps.common.pagination import CappedPaginator
 from apps.common.requests import actor
+from apps.users.enums import AuditAction
 from apps.users.managers import UserManager
-from apps.users.models import Session, User
-from apps.users.selectors import MfaSelector
+from apps.users.models import AuditEntry, Session, User
+from apps.users.selectors import AuditSelector, MfaSelector
 from apps.users.services import ErasureService, MfaChallengeService, MfaService, UserService
 from infrastructure.redis import RedisUnavailable
 
@@ -103,10 +108,18 @@ class UserAdmin(admin.ModelAdmin[User]):
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        return self.add_fields if obj is None else self.fields
+        if obj is None:
+            return self.add_fields
+        # The whole number is for those who may change it.
+        phone = "phone" if self.has_change_permission(request, obj) else "masked_phone"
+        return tuple(phone if name == "phone" else name for name in self.fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        return () if obj is None else self.readonly_fields
+        return () if obj is None else (*self.readonly_fields, "masked_phone")
+
+    @admin.display(description="phone")
+    def masked_phone(self, user: User) -> str:
+        return f"{user.phone[:3]}•••••{user.phone[-4:]}" if user.phone else "-"
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Never: accounts are deactivated or erased, since what they wrote refers to them."""
@@ -134,7 +147,11 @@ class UserAdmin(admin.ModelAdmin[User]):
         data = form.cleaned_data
         if not change:
             account = UserService.register(
-                email=data["email"], name=data["name"], password=data["password"], phone=data["phone"] or None
+                email=data["email"],
+                name=data["name"],
+                password=data["password"],
+                phone=data["phone"] or None,
+                actor_id=actor(request).id,
             )
             obj.pk = account.id
             # What follows in the admin site must update this row, not insert another.
@@ -143,6 +160,18 @@ class UserAdmin(admin.ModelAdmin[User]):
                 return
         changes = {name: data[name] for name in form.changed_data if name not in {"email", "password"}}
         UserService.update(actor=actor(request), user_id=obj.pk, changes=changes)
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Write no log of Django's own, which would repeat the address; the service wrote the audit trail."""
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Write no log of Django's own, as for `log_addition`."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the account's entries in the audit trail."""
+        return HttpResponseRedirect(f"{reverse('admin:users_auditentry_changelist')}?q={object_id}")
 
     @admin.action(permissions=["change"], description="Deactivate the selected accounts")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -201,3 +230,75 @@ class SessionAdmin(admin.ModelAdmin[Session]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         return False
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """One choice for each action there is: Django's own would look for those that occur, in the whole table."""
+
+    title = "what"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return AuditAction.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        action = self.value()
+        return queryset.filter(action=action) if action else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
+    """Who did what to which account, to look at. It costs the same however long the trail is."""
+
+    list_display = ("created_at", "what", "account", "by", "address")
+    list_filter = (ActionFilter, "created_at")
+    search_fields = ("account_id",)
+    search_help_text = "The address or id of an account, or the id of a request."
+    fields = ("created_at", "what", "account", "by", "address", "user_agent", "request_id", "details")
+    paginator = CappedPaginator
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        return AuditSelector.listing()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        text = search_term.strip()
+        return (AuditSelector.narrowed_listing(listing=queryset, text=text) if text else queryset), False
+
+    @admin.display(ordering="action")
+    def what(self, entry: AuditEntry) -> str:
+        return _told(entry)
+
+    @admin.display
+    def account(self, entry: Any) -> str:
+        return _person(entry.account_id, entry.account_email)
+
+    @admin.display
+    def by(self, entry: Any) -> str:
+        return "the owner" if entry.actor_id == entry.account_id else _person(entry.actor_id, entry.actor_email)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+
+def _told(entry: AuditEntry) -> str:
+    """Return what was done as a person would say it: `account changed: name, role (now moderator)`."""
+    label = AuditAction(entry.action).label if entry.action in AuditAction else entry.action
+    fields = ", ".join(entry.details.get("fields", ()))
+    role = f" (now {entry.details['role']})" if "role" in entry.details else ""
+    return f"{label}: {fields}{role}" if fields else label
+
+
+def _person(user_id: UUID, email: str | None) -> str:
+    """Return a link to the account, or its id where it is gone."""
+    if email is None:
+        return str(user_id)
+    return format_html('<a href="{}">{}</a>', reverse("admin:users_user_change", args=[user_id]), email)

@@ -79,6 +79,10 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     def __str__(self) -> str:
         return self.email
 
+    def __repr__(self) -> str:
+        # What a log or an error report may hold.
+        return f"<User: {self.pk}>"
+
     @property
     def email_verified(self) -> bool:
         return self.email_verified_at is not None
@@ -216,6 +220,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["account_id", "created_at"], name="audit_account"),
             models.Index(fields=["actor_id", "created_at"], name="audit_actor"),
             models.Index(fields=["created_at"], name="audit_created"),
+            models.Index(fields=["request_id"], name="audit_request"),
         ]
 
     def __str__(self) -> str:

@@ -1,19 +1,19 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import BooleanField, ExpressionWrapper, Max, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
 from apps.users.managers import UserManager
-from apps.users.models import RecoveryCode, RefreshToken, Session, TotpDevice, User
+from apps.users.models import AuditEntry, RecoveryCode, RefreshToken, Session, TotpDevice, User
 from apps.users.types import Account, MfaStatus, OpenSession
-from infrastructure.cache import RowCache
+from infrastructure.cache import RowCache, RowId
 from infrastructure.origin import network_of
 from infrastructure.storage import FileNotThereError, FileStore
 
@@ -79,6 +79,11 @@ class UserSelector:
     def row_version(*, user_id: UUID) -> int:
         """Return how often the row was written, the open transaction's writes included."""
         return User.objects.values_list("row_version", flat=True).get(pk=user_id)
+
+    @staticmethod
+    def row_versions(*, user_ids: Sequence[UUID]) -> dict[RowId, int]:
+        """Return the same of several rows, by their keys."""
+        return dict(User.objects.filter(pk__in=user_ids).values_list("pk", "row_version"))
 
     @staticmethod
     def by_email(*, email: str) -> User | None:
@@ -177,6 +182,34 @@ class SigningKeySelector:
         """Return the keys that signed refresh tokens which are not expired, each with the last one's expiry."""
         living = RefreshToken.objects.filter(expires_at__gt=timezone.now())
         return dict(living.values_list("key_id").annotate(Max("expires_at")))
+
+
+class AuditSelector:
+    @staticmethod
+    def listing() -> QuerySet[AuditEntry]:
+        """Return all entries, newest first, each with the address that account and actor have now, if they are there.
+
+        The addresses are looked up for the rows of a page only, in the statement that brings them.
+        """
+        return AuditEntry.objects.annotate(
+            account_email=Subquery(User.objects.filter(pk=OuterRef("account_id")).values("email")),
+            actor_email=Subquery(User.objects.filter(pk=OuterRef("actor_id")).values("email")),
+        )
+
+    @staticmethod
+    def narrowed_listing(*, listing: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
+        """Return those entries of a listing that go with an address, an account's or actor's id, or a request's id."""
+        if "@" in text:
+            account = UserSelector.by_email(email=text)
+            return listing.filter(_concerning(account.pk)) if account else listing.none()
+        try:
+            return listing.filter(_concerning(UUID(text)) | Q(request_id=text))
+        except ValueError:
+            return listing.filter(request_id=text)
+
+
+def _concerning(user_id: UUID) -> Q:
+    return Q(account_id=user_id) | Q(actor_id=user_id)
 
 
 def to_payload(account: Account) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
+from apps.common.fields import reencrypted
 from apps.users.models import Session, User
 from apps.users.selectors import (
     CACHED_FIELDS,
@@ -75,6 +76,17 @@ def forget_deleted_session(instance: Session, **_: Any) -> None:
     """
     if instance.expires_at > timezone.now():
         session_cache.forget([instance.pk])
+
+
+@receiver(reencrypted, sender=User)
+def bury_reencrypted_accounts(column: str, keys: list[UUID], **_: Any) -> None:
+    """Bury the accounts whose phone stands there under a key that is about to be given up.
+
+    Raises:
+        RedisUnavailable: If Redis is away.
+    """
+    if column in CACHED_FIELDS:
+        account_cache.bury(UserSelector.row_versions(user_ids=keys))
 
 
 def _is_cached(written: frozenset[str] | None, cached: frozenset[str]) -> bool:

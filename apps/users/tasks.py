@@ -4,7 +4,14 @@ from celery import shared_task
 
 from apps.common.exceptions import NotFoundError
 from apps.users.selectors import UserSelector
-from apps.users.services import AvatarService, EmailAddressService, MailService, MfaChallengeService, SessionService
+from apps.users.services import (
+    AuditService,
+    AvatarService,
+    EmailAddressService,
+    MailService,
+    MfaChallengeService,
+    SessionService,
+)
 from infrastructure.email.service import EmailService
 from infrastructure.queue.jobs import job
 from infrastructure.storage import FileStore
@@ -72,7 +79,9 @@ def clean_orphaned_files(_job_id: UUID) -> None:
 
 @shared_task(name="users.clean_expired_tokens")
 def clean_expired_tokens() -> None:
-    """Delete sessions, refresh tokens and challenges that are over by their date. Beat sends it every hour."""
+    """Delete what is over by its date, and what the audit trail need not keep. Beat sends it every hour."""
     SessionService.purge_expired()
+    SessionService.forget_origins()
+    AuditService.purge_old()
     EmailAddressService.purge_former()
     MfaChallengeService.purge_expired()

@@ -18,9 +18,9 @@ class Account:
     """
 
     id: UUID
-    email: str
-    name: str
-    phone_ciphertext: str | None
+    email: str = field(repr=False)
+    name: str = field(repr=False)
+    phone_ciphertext: str | None = field(repr=False)
     role: str
     is_active: bool
     is_staff: bool
@@ -96,8 +96,8 @@ class Ticket:
 class Credentials:
     """What a client receives when it signs in or refreshes."""
 
-    access: str
-    refresh: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105  # the scheme's name, RFC 6750
 

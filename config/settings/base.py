@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import corsheaders.defaults
 import csp.constants
 import django_stubs_ext
 
@@ -215,6 +216,9 @@ APP_URL: str
 PASSWORD_RESET_LIFETIME = timedelta(seconds=env.number("PASSWORD_RESET_LIFETIME", 3_600, minimum=60))
 EMAIL_LINK_LIFETIME = timedelta(seconds=env.number("EMAIL_LINK_LIFETIME", 3 * 86_400, minimum=60))
 
+# How long it is kept who did what, from which address and with which program.
+AUDIT_RETENTION = timedelta(days=env.number("AUDIT_RETENTION", 90, minimum=1, maximum=3_650))
+
 # --- HTTP --------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -266,7 +270,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", [])
 CORS_URLS_REGEX = r"^/api/"
-CORS_EXPOSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_HEADERS = [*corsheaders.defaults.default_headers, "idempotency-key"]
+CORS_EXPOSE_HEADERS = [
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -284,6 +296,8 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+# What the admin site says to a person names accounts by their address: it is kept in the browser, not in the database.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Layerline",
@@ -316,6 +330,20 @@ OTEL_EXPORTER_OTLP_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "h
 OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "layerline")
 # Seconds for one batch, all tries together. A process that ends waits so long for a collector that is away.
 OTEL_EXPORTER_OTLP_TIMEOUT = env.number("OTEL_EXPORTER_OTLP_TIMEOUT", 2, minimum=1, maximum=60)
+
+# --- Reports -----------------------------------------------------------------------------------------------------
+
+SENTRY_DSN = env.url("SENTRY_DSN", ("https", "http"), "")
+SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", "production")
+if SENTRY_DSN:
+    # Here, for its packages take a third of a second to load, which nobody pays who sends no reports.
+    from infrastructure import reports
+
+    try:
+        reports.configure(dsn=SENTRY_DSN, environment=SENTRY_ENVIRONMENT)
+    except reports.BadAddressError:
+        env.fail("SENTRY_DSN", "is not an address such as https://key@sentry.example.com/1.")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "infrastructure.debug_page.DiscreetReporterFilter"
 
 # --- Logs --------------------------------------------------------------------------------------------------------
 

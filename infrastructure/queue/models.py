@@ -1,4 +1,3 @@
-import re
 from datetime import datetime, timedelta
 from secrets import SystemRandom
 from typing import Final, Self
@@ -8,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
+from infrastructure import redaction
 from infrastructure.origin import REQUEST_ID_LENGTH
 
 # What is published and not done after this time is taken for lost: longer than the broker needs to return the work of
@@ -26,7 +26,6 @@ LEASE: Final = timedelta(seconds=30)
 JITTER: Final = (0.9, 1.1)
 ERROR_LENGTH: Final = 300
 
-_ADDRESS: Final = re.compile(r"\S+@\S+")
 _random: Final = SystemRandom()
 
 
@@ -195,14 +194,13 @@ class BeatLease(models.Model):
 
 
 def describe(error: Exception) -> str:
-    """Return the error's class and the first line of its message, without mail addresses.
+    """Return the error's class and the first line of its message, without what its form gives away.
 
     PostgreSQL puts the values of a row into the lines below the first, and mail servers repeat the recipient.
     """
     first_line = str(error).strip().partition("\n")[0]
     # NUL cannot be stored.
-    text = _ADDRESS.sub("<address>", first_line).replace("\x00", "")
-    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH]
+    return f"{type(error).__name__}: {redaction.text(first_line)}".replace("\x00", "")[:ERROR_LENGTH]
 
 
 def _delay(attempts: int) -> timedelta:

@@ -101,6 +101,8 @@ REFUSED: Final[dict[str, Case]] = {
         "BROKER_URL names the embedded Valkey",
     ),
     "a broker of another kind": ({"BROKER_URL": "amqp://u:pw-canary@h/"}, "BROKER_URL is not an address that starts"),
+    "a SENTRY_DSN without a key": ({"SENTRY_DSN": "https://canary.internal/1"}, "SENTRY_DSN is not an address such as"),
+    "a SENTRY_DSN of another kind": ({"SENTRY_DSN": "ftp://canary@h/1"}, "SENTRY_DSN is not an address that starts"),
     "SQLite": ({"DATABASE_URL": "sqlite:///db.sqlite3"}, "DATABASE_URL is not an address that starts"),
 }
 
@@ -112,6 +114,7 @@ STARTS: Final[dict[str, dict[str, str | None]]] = {
     "an application below a path": {"APP_URL": "https://www.internal:8443/app/"},
     "a SECRET_KEY of 50 characters": {"SECRET_KEY": SECRET[:50]},
     "a hexadecimal SECRET_KEY": {"SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" * 2},
+    "a SENTRY_DSN": {"SENTRY_DSN": "https://canary@sentry.internal/1"},
     # `openssl rand -base64 48` writes such a thing once in five hundred times.
     "a secret with three x in a row": {"JWT_SECRET": f"{JWT_SECRET}xXx"},
 }

@@ -4,7 +4,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from infrastructure.crypto import DecryptionError, decrypt, encrypt
+from infrastructure.crypto import DecryptionError, decrypt, encrypt, position_of_key
 
 PHONE = "+49 30 901820"
 
@@ -108,3 +108,22 @@ def test_a_key_of_the_wrong_length_is_no_key(settings: Settings, key: str) -> No
 
 def test_the_ciphertext_holds_no_piece_of_the_text() -> None:
     assert b"901820" not in urlsafe_b64decode(encrypt(PHONE, purpose="users.phone"))
+
+
+def test_which_key_wrote_a_value_can_be_told(settings: Settings) -> None:
+    keys = [Fernet.generate_key().decode() for _ in range(3)]
+    written = []
+    for key in keys:
+        settings.FIELD_ENCRYPTION_KEYS = [key]
+        written.append(encrypt(PHONE, purpose="users.phone"))
+    settings.FIELD_ENCRYPTION_KEYS = keys[1:]
+
+    assert [position_of_key(value, purpose="users.phone") for value in written[1:]] == [0, 1]
+    with pytest.raises(DecryptionError, match=r"users\.phone"):
+        position_of_key(written[0], purpose="users.phone")
+
+
+@pytest.mark.parametrize("value", ["", "+442079460000", "gAAAA", "é"])
+def test_what_is_no_ciphertext_was_written_by_none(value: str) -> None:
+    with pytest.raises(DecryptionError):
+        position_of_key(value, purpose="users.phone")

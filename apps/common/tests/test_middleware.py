@@ -11,7 +11,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.middleware import RequestContextMiddleware, resolve_client_address
-from infrastructure import origin
+from infrastructure import origin, redaction
 from infrastructure.origin import Origin
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
@@ -219,3 +219,24 @@ def test_the_origin_is_known_while_the_request_is_answered_and_no_longer(
 
     assert seen == [expected]
     assert origin.current() == Origin()
+
+
+def test_what_a_body_sent_as_a_secret_is_hidden_until_the_next_request(api: APIClient) -> None:
+    api.post("/api/v1/echo/", {"password": "nine hundred lanterns", "name": "Ada Lovelace"})
+    hidden = redaction.text("nine hundred lanterns of Ada Lovelace")
+    api.get(OPEN)
+
+    assert hidden == "<hidden> of Ada Lovelace"
+    assert redaction.text("nine hundred lanterns") == "nine hundred lanterns"
+
+
+def test_what_a_form_sent_as_a_secret_is_hidden_where_its_view_fails() -> None:
+    request = RequestFactory().post("/form/", {"password": "nine hundred lanterns"})
+    middleware = RequestContextMiddleware(lambda _: HttpResponse())
+
+    middleware.process_exception(request, ValueError())
+    unread = redaction.text("nine hundred lanterns")
+    assert request.POST
+    middleware.process_exception(request, ValueError())
+
+    assert (unread, redaction.text("nine hundred lanterns")) == ("nine hundred lanterns", "<hidden>")

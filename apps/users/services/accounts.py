@@ -9,11 +9,13 @@ from django.db import IntegrityError, transaction
 from apps.common.enums import Role
 from apps.common.exceptions import ForbiddenError
 from apps.common.types import Actor
+from apps.users.enums import AuditAction
 from apps.users.exceptions import EmailTakenError, LastAdminError, OwnAccountError, WrongCredentialsError
 from apps.users.managers import UserManager
 from apps.users.models import User
 from apps.users.selectors import MfaSelector, UserSelector
 from apps.users.services.attempts import count_failure, delay_after_failures
+from apps.users.services.audit import AuditService
 from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
 from apps.users.services.passwords import is_password_of, require_good_password
@@ -27,8 +29,13 @@ log = structlog.get_logger("layerline.users")
 
 class UserService:
     @staticmethod
-    def register(*, email: str, name: str, password: str, phone: str | None = None) -> Account:
+    def register(
+        *, email: str, name: str, password: str, phone: str | None = None, actor_id: UUID | None = None
+    ) -> Account:
         """Open an account and send its welcome mail once it is committed.
+
+        Args:
+            actor_id: Whoever opens it for somebody else.
 
         Raises:
             InvalidInputError: If the password breaks a rule.
@@ -42,6 +49,7 @@ class UserService:
         try:
             with transaction.atomic():
                 user.save(force_insert=True)
+                AuditService.record(action=AuditAction.REGISTERED, account_id=user.pk, actor_id=actor_id)
                 outbox.enqueue("users.send_welcome_email", {"user_id": str(user.pk)})
         except IntegrityError as error:
             if UserSelector.email_exists(email=email):
@@ -83,7 +91,8 @@ class UserService:
         with transaction.atomic():
             admins = lock_active_admins() if "role" in changes else []
             user = lock_kept_user(user_id)
-            if "role" in changes and changes["role"] != user.role:
+            changed = [name for name, value in changes.items() if value != getattr(user, name)]
+            if "role" in changed:
                 require_admin(actor)
                 _change_role(user, Role(changes["role"]), admins)
             if changes.get("is_staff", user.is_staff) != user.is_staff:
@@ -92,6 +101,7 @@ class UserService:
             user.name = changes.get("name", user.name)
             user.phone = changes.get("phone", user.phone)
             user.save(update_fields=["name", "phone", "role", "is_staff", "is_superuser", "updated_at"])
+            _record_update(actor, user, changed)
         return UserSelector.by_id(user_id=user_id)
 
     @staticmethod
@@ -116,6 +126,7 @@ class UserService:
             user.is_active = False
             end_all_sessions(user)
             user.save(update_fields=["is_active", "token_version", "updated_at"])
+            AuditService.record(action=AuditAction.DEACTIVATED, account_id=user_id, actor_id=actor.id)
         log.info("account_deactivated", account_id=str(user_id), by=str(actor.id))
 
     @staticmethod
@@ -134,6 +145,7 @@ class UserService:
                 return
             user.is_active = True
             user.save(update_fields=["is_active", "updated_at"])
+            AuditService.record(action=AuditAction.REACTIVATED, account_id=user_id, actor_id=actor.id)
         log.info("account_reactivated", account_id=str(user_id), by=str(actor.id))
 
 
@@ -152,3 +164,12 @@ def _change_role(user: User, role: Role, admins: list[User]) -> None:
     if user.role == Role.ADMIN:
         user.is_staff = user.is_superuser = False
     user.role = role
+
+
+def _record_update(actor: Actor, user: User, changed: list[str]) -> None:
+    """Write down the names of what was changed; of the values the role alone, which nobody types."""
+    if changed:
+        role: dict[str, outbox.JSON] = {"role": user.role} if "role" in changed else {}
+        AuditService.record(
+            action=AuditAction.UPDATED, account_id=user.pk, actor_id=actor.id, fields=sorted(changed), **role
+        )

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
@@ -61,6 +61,7 @@ class SessionService:
             )
             pair = _issue(user, session)
             _store(pair.refresh_claims, session)
+            AuditService.record(action=AuditAction.SIGNED_IN, account_id=user.pk, session_id=str(session.pk))
         return _credentials(pair)
 
     @staticmethod
@@ -120,7 +121,10 @@ class SessionService:
         except (TokenExpiredError, TokenInvalidError):
             return
         with transaction.atomic():
-            end_sessions(Session.objects.filter(pk=claims.session_id, user_id=claims.subject))
+            if end_sessions(Session.objects.filter(pk=claims.session_id, user_id=claims.subject)):
+                AuditService.record(
+                    action=AuditAction.SIGNED_OUT, account_id=claims.subject, session_id=str(claims.session_id)
+                )
 
     @staticmethod
     def logout_all(*, user_id: UUID) -> None:
@@ -134,6 +138,7 @@ class SessionService:
             user = lock_user(user_id)
             end_all_sessions(user)
             user.save(update_fields=["token_version", "updated_at"])
+            AuditService.record(action=AuditAction.SIGNED_OUT_EVERYWHERE, account_id=user_id)
 
     @staticmethod
     def end(*, user_id: UUID, session_id: UUID) -> None:
@@ -183,6 +188,14 @@ class SessionService:
         """Delete the sessions and tokens that are over by their date, in batches, and return how many rows went."""
         now = timezone.now()
         return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
+
+    @staticmethod
+    def forget_origins() -> int:
+        """Take address and program out of sessions older than AUDIT_RETENTION, and return of how many."""
+        forgotten = 0
+        while batch := _forget_origins_of_a_batch():
+            forgotten += batch
+        return forgotten
 
 
 def end_sessions(sessions: QuerySet[Session]) -> list[UUID]:
@@ -338,6 +351,15 @@ def _store(claims: TokenClaims, session: Session) -> RefreshToken:
 
 def _credentials(pair: TokenPair) -> Credentials:
     return Credentials(access=pair.access, refresh=pair.refresh, expires_in=pair.expires_in)
+
+
+def _forget_origins_of_a_batch() -> int:
+    told = ~Q(address=None, user_agent="")
+    old = Session.objects.filter(told, created_at__lte=timezone.now() - settings.AUDIT_RETENTION)
+    with transaction.atomic():
+        # What somebody holds at this moment is for the next run: to wait for it would hold all the others.
+        keys = old.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True)
+        return Session.objects.filter(pk__in=list(keys[:PURGE_BATCH])).update(address=None, user_agent="")
 
 
 def _delete_in_batches(model: type[RefreshToken | Session], **expired: datetime) -> int:

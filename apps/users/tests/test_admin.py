@@ -1,9 +1,11 @@
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session as BrowserSession
 from django.test import Client as Browser
 
 from apps.common.enums import Role
@@ -101,7 +103,7 @@ def test_every_page_of_the_slice_opens_and_none_shows_a_hash(browser: Browser, a
     user = UserFactory.create(phone="+442079460000")
     signed_in(user)
     session = Session.objects.get()
-    paths = [LIST, ADD, _page(user), f"/admin/users/user/{user.pk}/history/"]
+    paths = [LIST, ADD, _page(user), f"/admin/users/auditentry/?q={user.pk}"]
     paths += [f"{LIST}?role__exact=user&is_active__exact=1&q=user", "/admin/users/session/"]
     paths += [f"/admin/users/session/{session.pk}/change/"]
 
@@ -348,6 +350,18 @@ def test_permissions_of_the_site_close_open_and_erase_no_account(clerk: Browser,
     assert row(user.pk) == before
 
 
+def test_what_the_site_says_of_accounts_is_kept_in_no_table(clerk: Browser) -> None:
+    # More than a cookie holds.
+    users = User.objects.bulk_create(User(email=f"{uuid4().hex}@example.com", name="Ada") for _ in range(200))
+
+    response = clerk.post(LIST, {"action": "deactivate", "_selected_action": [str(user.pk) for user in users]})
+
+    assert response.status_code == 302
+    assert [set(session.get_decoded()) for session in BrowserSession.objects.all()] == [
+        {"_auth_user_id", "_auth_user_backend", "_auth_user_hash"}
+    ]
+
+
 def test_who_may_only_look_is_not_even_offered_the_actions() -> None:
     viewer, user = UserFactory.create(is_staff=True), UserFactory.create()
     viewer.user_permissions.set(Permission.objects.filter(codename="view_user"))
@@ -360,6 +374,19 @@ def test_who_may_only_look_is_not_even_offered_the_actions() -> None:
     assert page.status_code == 200
     assert 'name="action"' not in page.content.decode()
     assert User.objects.get(pk=user.pk).is_active
+
+
+def test_the_whole_number_is_for_those_who_may_change_it(browser: Browser) -> None:
+    user = UserFactory.create(phone="+442079460000")
+    viewer = UserFactory.create(is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    viewers_browser = Browser()
+    viewers_browser.force_login(viewer)
+
+    pages = [browser.get(LIST), viewers_browser.get(LIST), viewers_browser.get(_page(user)), browser.get(_page(user))]
+
+    assert ["442079460000" in page.content.decode() for page in pages] == [False, False, False, True]
+    assert "+44•••••0000" in pages[2].content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from django.core import mail
 from django.db import transaction
 
 from apps.users.enums import Notice
-from apps.users.models import MfaChallenge, RefreshToken, Session
+from apps.users.models import AuditEntry, MfaChallenge, RefreshToken, Session
 from apps.users.services import NoticeService, UserService
 from apps.users.tasks import clean_expired_tokens, send_security_notice, send_welcome_email
 from apps.users.tests.factories import PASSWORD, UserFactory
@@ -55,6 +55,19 @@ def test_the_hourly_clean_up_removes_what_is_expired() -> None:
 
     assert (Session.objects.count(), RefreshToken.objects.count()) == (1, 1)
     assert MfaChallenge.objects.get().expires_at == to_come
+
+
+def test_the_hourly_clean_up_keeps_no_origin_longer_than_the_audit_trail() -> None:
+    user = UserFactory.create()
+    UserService.login(email=user.email, password=PASSWORD)
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    Session.objects.update(address="192.0.2.1", created_at=long_ago, expires_at=datetime.now(UTC) + timedelta(days=1))
+    AuditEntry.objects.create(action="updated", account_id=user.pk, created_at=long_ago)
+
+    clean_expired_tokens()
+
+    assert Session.objects.get().address is None
+    assert [entry.action for entry in AuditEntry.objects.all()] == ["signed_in"]
 
 
 def test_a_notice_goes_to_the_owner() -> None:

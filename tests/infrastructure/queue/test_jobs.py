@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from infrastructure.queue import jobs
 from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.signals import job_failed
 from tests.infrastructure.queue import example_jobs
 
 
@@ -135,6 +136,25 @@ class TestFailure:
         run(published("tests.write_then_fail"))
         # What `logging` says, with the whole exception, of a line that it could not write.
         assert "Logging error" not in capsys.readouterr().err
+
+    def test_is_told_to_whoever_reports_when_it_is_the_first_and_when_it_is_the_last(self) -> None:
+        told: list[str] = []
+
+        def listen(error: Exception, **_: Any) -> None:
+            told.append(type(error).__name__)
+
+        job_failed.connect(listen)
+        try:
+            counts = []
+            for attempts, since in ((0, 0), (1, 1), (30, 23), (31, 25)):
+                first_failed_at = timezone.now() - timedelta(hours=since)
+                run(published("tests.write_then_fail", attempts=attempts, first_failed_at=first_failed_at))
+                counts.append(len(told))
+        finally:
+            job_failed.disconnect(listen)
+
+        assert counts == [1, 1, 1, 2]
+        assert set(told) == {"RefusedError"}
 
     def test_for_good_is_logged_as_an_error(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO, logger="layerline.queue"):
