@@ -16,13 +16,13 @@ django_application = get_asgi_application()
 django_application.request_class = TolerantASGIRequest
 
 # Slices may be imported only now that Django is set up.
-from apps.common.consumers import UnknownSocketConsumer  # noqa: E402  # see above
+from config import routing  # noqa: E402  # see above
 
 application = ProtocolTypeRouter(
     {
         # In production the proxy serves static files.
         "http": ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application,
-        "websocket": UnknownSocketConsumer.as_asgi(),
+        "websocket": routing.application,
     }
 )
 telemetry.start()

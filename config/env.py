@@ -215,7 +215,8 @@ def origins(name: str, default: Any = REQUIRED) -> list[str]:
     """Return a comma-separated list of origins, such as `https://app.example.com`, without path and wildcard."""
 
     def convert(value: str) -> list[str]:
-        result = [word.strip() for word in value.split(",") if word.strip()]
+        # As browsers write them.
+        result = [word.strip().lower() for word in value.split(",") if word.strip()]
         if not all(_ORIGIN.fullmatch(origin) for origin in result):
             raise ValueError
         return result

@@ -40,6 +40,10 @@ def _masked_text(_: Any, __: str, line: str) -> str:
     return redaction.text(line)
 
 
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    return '"WebSocket ' not in str(record.msg)
+
+
 def configure(*, level: str, json: bool) -> None:
     """Send every log line through structlog to standard error.
 
@@ -71,11 +75,14 @@ def configure(*, level: str, json: bool) -> None:
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
                 },
             },
+            "filters": {"no_handshakes": {"()": lambda: _is_no_handshake}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 # One line a request is written by our own middleware; the servers' own would hold no request id.
                 "uvicorn.access": {"level": "WARNING"},
+                # Its lines hold the whole address, and with it a ticket.
+                "uvicorn.error": {"filters": ["no_handshakes"]},
                 # Likewise one line a job, by the queue; Celery's three for each of beat's ticks would drown it.
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},

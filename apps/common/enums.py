@@ -1,3 +1,5 @@
+from enum import IntEnum
+
 from django.db.models import TextChoices
 
 
@@ -7,3 +9,16 @@ class Role(TextChoices):
     ADMIN = "admin"
     MODERATOR = "moderator"
     USER = "user"
+
+
+class CloseCode(IntEnum):
+    """Why a socket was closed: RFC 6455, section 7.4, and from 4400 on 4000 and what would be the status over HTTP."""
+
+    TOO_LARGE = 1009
+    INTERNAL_ERROR = 1011
+    TRY_AGAIN_LATER = 1013
+    BAD_FRAMES = 4400
+    NOT_SIGNED_IN = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+    TOO_FAST = 4429

@@ -1,4 +1,4 @@
-"""The one door through which errors leave: every exception becomes a problem document (RFC 9457)."""
+"""The one door through which errors leave: a problem document (RFC 9457) over HTTP, an error frame over a socket."""
 
 import json
 from dataclasses import dataclass
@@ -126,12 +126,9 @@ def problem_response(status: int) -> HttpResponse:
 
 def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into its problem document; what nobody foresaw is logged and shows nothing."""
-    code = _code(exception)
+    code = _logged_code(exception)
     if code == "internal_error":
-        log.error("unhandled_exception", exc_info=exception)
         got_request_exception.send(sender=custom_exception_handler, request=context["request"])
-    elif code == "service_unavailable":
-        log.warning("service_unavailable", cause=type(exception).__name__)
     # Whatever form the view itself answers in.
     context["request"].accepted_renderer = JSONRenderer()
     context["request"].accepted_media_type = JSONRenderer.media_type
@@ -144,6 +141,27 @@ def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> R
     # Logged above, with its cause; Django would write a second line without one.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own mark
     return response
+
+
+def error_frame(exception: Exception) -> dict[str, Any]:
+    """Turn whatever a frame led to into what its sender is told: what a problem document says, without the HTTP."""
+    code = _logged_code(exception)
+    document = problem_document(code, detail=_detail(exception, code), errors=_field_errors(exception))
+    frame = {"type": "error", "code": code, "detail": document["detail"], "request_id": document["request_id"]}
+    if "errors" in document:
+        frame["errors"] = document["errors"]
+    if isinstance(exception, drf.Throttled):
+        frame["retry_after"] = vars(exception)["wait"]
+    return frame
+
+
+def _logged_code(exception: Exception) -> str:
+    code = _code(exception)
+    if code == "internal_error":
+        log.error("unhandled_exception", exc_info=exception)
+    elif code == "service_unavailable":
+        log.warning("service_unavailable", cause=type(exception).__name__)
+    return code
 
 
 def _code(exception: Exception) -> str:

@@ -59,22 +59,29 @@ class StrictJSONParser(BaseParser):
             text = body.decode("utf-8")
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
-        _require_shallow(text)
-        try:
-            value = json.loads(
-                text,
-                parse_int=_integer,
-                parse_float=_float,
-                parse_constant=_constant,
-                object_pairs_hook=_object,
-            )
-        except json.JSONDecodeError as error:
-            raise ParseError(
-                f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-            ) from None
-        if "\\u" in text:
-            _require_storable(value)
-        return value
+        return read_json(text)
+
+
+def read_json(text: str) -> Any:
+    """Return the value that a text holds.
+
+    Raises:
+        ParseError: If it is not JSON, or JSON that PostgreSQL cannot store.
+    """
+    _require_shallow(text)
+    try:
+        value = json.loads(
+            text,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        raise ParseError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
+    if "\\u" in text:
+        _require_storable(value)
+    return value
 
 
 class StrictMultiPartParser(MultiPartParser):
@@ -128,7 +135,7 @@ def _require_shallow(text: str) -> None:
         if token[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise ParseError(f"The body nests deeper than {MAX_DEPTH} levels.")
+                raise ParseError(f"The JSON nests deeper than {MAX_DEPTH} levels.")
         elif token[0] in "]}":
             depth -= 1
 
@@ -136,31 +143,31 @@ def _require_shallow(text: str) -> None:
 def _integer(digits: str) -> int:
     if len(digits) <= _INT64_DIGITS and -_INT64 <= (number := int(digits)) < _INT64:
         return number
-    raise ParseError("The body holds an integer of more than 64 bits.")
+    raise ParseError("The JSON holds an integer of more than 64 bits.")
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ParseError("The body holds a number that no 64-bit float can hold.")
+        raise ParseError("The JSON holds a number that no 64-bit float can hold.")
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    raise ParseError(f"The body holds {name}, which JSON does not know.")
+    raise ParseError(f"The JSON holds {name}, which JSON does not know.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ParseError("The body names a field twice.")
+        raise ParseError("The JSON names a field twice.")
     return result
 
 
 def _require_storable(value: Any) -> None:
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
-            raise ParseError("The body holds NUL or half of a surrogate pair.")
+            raise ParseError("The JSON holds NUL or half of a surrogate pair.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _require_storable(key)

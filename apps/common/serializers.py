@@ -114,6 +114,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         return serializers.ErrorDetail(str(self.error_messages[code]), code=code)
 
 
+class AuthFrameSerializer(StrictSerializer):
+    """The frame by which whoever opened a socket signs in."""
+
+    token = StrictCharField(trim_whitespace=False)
+
+
 def validated(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
     """Return what a body says, once it is known to be right.
 

@@ -1,9 +1,13 @@
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from apps.common.enums import Role
+    from infrastructure.ratelimit import Limit, Verdict
 
 
 class Actor(Protocol):
@@ -44,6 +48,39 @@ class EncryptedValue:
 
     row: Any
     key: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Whom a socket speaks for.
+
+    Args:
+        bearer: What the slice that has signed him in knows him by.
+        expires_at: When that ends.
+        verdict: On the limits that were to be counted; None if Redis is away.
+    """
+
+    actor: Actor
+    session_id: UUID
+    bearer: Any
+    expires_at: datetime
+    verdict: "Verdict | None" = None
+
+
+class SocketDoor(Protocol):
+    """Who signs in whoever opens a socket: another slice, which apps.common does not know.
+
+    Each raises an AuthenticationError for whom it does not let in.
+    """
+
+    def by_token(self, token: str) -> SignedIn:
+        """Return whom an access token speaks for."""
+
+    def by_ticket(self, ticket: str) -> SignedIn:
+        """Return whom a ticket speaks for, which it does once."""
+
+    def again(self, signed_in: SignedIn, limits: "Sequence[Limit]") -> SignedIn:
+        """Return the same as he is now, with the verdict on the limits."""
 
 
 class Anonymous:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -6,9 +7,11 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 
 from apps.common.throttling import tally_of
+from apps.common.types import SignedIn
 from apps.users.exceptions import TokenInvalidError
 from apps.users.services import SessionService
 from apps.users.types import Account, Admitted, Bearer
+from infrastructure.ratelimit import Limit
 
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
@@ -44,6 +47,39 @@ def bearer_of(request: Request) -> Bearer:
     """Return what the access token of a signed-in request says."""
     admitted: Any = request.auth
     return cast("Bearer", admitted.bearer)
+
+
+class UsersDoor:
+    """Signs in whoever opens a socket: a SocketDoor."""
+
+    def by_token(self, token: str) -> SignedIn:
+        """Return whom an access token speaks for.
+
+        Raises:
+            AuthenticationError: If it is not good.
+        """
+        return _signed_in(SessionService.admit(access=token, limits_of=lambda _: ()))
+
+    def by_ticket(self, ticket: str) -> SignedIn:
+        """Return whom a ticket speaks for, which it does once.
+
+        Raises:
+            AuthenticationError: If it is none, or none any more.
+        """
+        return _signed_in(SessionService.redeem_ticket(ticket=ticket))
+
+    def again(self, signed_in: SignedIn, limits: Sequence[Limit]) -> SignedIn:
+        """Return the same as he is now, with the verdict on the limits.
+
+        Raises:
+            AuthenticationError: If he is signed in no longer.
+        """
+        return _signed_in(SessionService.readmit(bearer=signed_in.bearer, limits=limits))
+
+
+def _signed_in(admitted: Admitted) -> SignedIn:
+    bearer = admitted.bearer
+    return SignedIn(admitted.account, bearer.session_id, bearer, bearer.expires_at, admitted.verdict)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

@@ -128,6 +128,25 @@ CACHES = {
     },
 }
 
+CHANNEL_LAYERS = {
+    "default": {
+        # Publish and subscribe: nothing is kept for whoever is not there, so nothing piles up.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_connect_timeout": 0.5,
+                    "socket_timeout": 0.5,
+                    # A connection that was cut without a word is noticed.
+                    "health_check_interval": 15,
+                },
+            ],
+            "prefix": f"{REDIS_KEY_PREFIX}:sockets:",
+        },
+    },
+}
+
 # --- Files -------------------------------------------------------------------------------------------------------
 
 STORAGES = {
@@ -279,6 +298,8 @@ CORS_EXPOSE_HEADERS = [
     "Retry-After",
     "X-Request-ID",
 ]
+# No CORS guards a socket: any page may try to open one, and says where it comes from.
+WEBSOCKET_ALLOWED_ORIGINS = env.origins("WEBSOCKET_ALLOWED_ORIGINS", [])
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

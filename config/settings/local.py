@@ -15,6 +15,7 @@ JWT_KEYS = env.jwt_keys(LOCAL_SECRET)
 FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS", ["bGF5ZXJsaW5lLWxvY2FsLW9ubHktbmV2ZXItdXNlLWk="])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", ["http://localhost:3000", "http://localhost:5173"])
+WEBSOCKET_ALLOWED_ORIGINS = env.origins("WEBSOCKET_ALLOWED_ORIGINS", CORS_ALLOWED_ORIGINS)
 # Without a client application the pages of local use take the links of the mails.
 APP_URL = env.app_url("APP_URL", f"http://127.0.0.1:{env.number('PORT', 8000, maximum=65_535)}")
 

@@ -16,6 +16,7 @@ from asgiref.sync import iscoroutinefunction
 from celery.app.task import Task
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.layers import BaseChannelLayer
+from channels_redis.pubsub import RedisPubSubLoopLayer
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management.base import BaseCommand
@@ -99,8 +100,15 @@ _HOOKS: Final[tuple[tuple[Layer, type, tuple[str, ...], Namer], ...]] = (
     (Layer.CONSUMER, AsyncConsumer, ("dispatch",), _handler_of),
     (Layer.COMMAND, BaseCommand, ("execute",), _command_of),
     (Layer.MAIL, BaseEmailBackend, ("send_messages",), _class_of),
-    (Layer.CHANNEL, BaseChannelLayer, ("send",), lambda args: f"send {_SOMEBODY.sub('', _addressee(args))}"),
-    (Layer.CHANNEL, BaseChannelLayer, ("group_send",), lambda args: f"group_send {_addressee(args)}"),
+    *(
+        hook
+        # The second is not derived from the first: a layer for each event loop, behind a proxy of all of them.
+        for base in (BaseChannelLayer, RedisPubSubLoopLayer)
+        for hook in (
+            (Layer.CHANNEL, base, ("send",), lambda args: f"send {_SOMEBODY.sub('', _addressee(args))}"),
+            (Layer.CHANNEL, base, ("group_send",), lambda args: f"group_send {_addressee(args)}"),
+        )
+    ),
 )
 _SIDE_EFFECTS: Final = {Layer.MAIL: "a mail", Layer.CHANNEL: "a message to sockets"}
 # A type is a word of a protocol, and what does not look like one may be anything.

@@ -145,6 +145,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_never_shown(
         ("http://127.0.0.1:8000/", lambda: env.app_url("THING"), "http://127.0.0.1:8000"),
         (" https://a.de/my-app/v2 ", lambda: env.app_url("THING"), "https://a.de/my-app/v2"),
         ("https://a.de, http://b.de:8080", lambda: env.origins("THING"), ["https://a.de", "http://b.de:8080"]),
+        ("https://App.Example.com", lambda: env.origins("THING"), ["https://app.example.com"]),
     ],
 )
 def test_a_value_is_read_as_what_it_is(given: SetVariable, value: str, read: Callable[[], Any], result: Any) -> None:

@@ -88,6 +88,13 @@ REFUSED: Final[dict[str, Case]] = {
     "an application without TLS": ({"APP_URL": "http://app.internal"}, "APP_URL is not an address of https://."),
     "an application with a query": ({"APP_URL": "https://app.internal/?a=b"}, "APP_URL is not an address such as"),
     "every origin": ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS is not a list of origins"),
+    **{
+        f"sockets of {origin}": (
+            {"WEBSOCKET_ALLOWED_ORIGINS": origin},
+            "WEBSOCKET_ALLOWED_ORIGINS is not a list of origins",
+        )
+        for origin in ("*", "https://*.example.com", "null", "https://app.example.com,*")
+    },
     "the embedded PostgreSQL": (
         {"DATABASE_URL": "postgres://layerline_dev:pw-canary@127.0.0.1:5433/layerline"},
         "DATABASE_URL names the embedded PostgreSQL",
@@ -110,6 +117,7 @@ STARTS: Final[dict[str, dict[str, str | None]]] = {
     "as it should be": {},
     "several JWT_KEYS": {"JWT_SECRET": None, "JWT_KEYS": keys(JWT_SECRET, JWT_SECRET[::-1])},
     "several Fernet keys": {"FIELD_ENCRYPTION_KEYS": f"{OTHER_FERNET_KEY}, {FERNET_KEY}"},
+    "sockets of one origin": {"WEBSOCKET_ALLOWED_ORIGINS": "https://app.internal"},
     "DEBUG=false": {"DEBUG": "false"},
     "an application below a path": {"APP_URL": "https://www.internal:8443/app/"},
     "a SECRET_KEY of 50 characters": {"SECRET_KEY": SECRET[:50]},

@@ -88,6 +88,8 @@ def test_every_test_process_has_keys_of_its_own() -> None:
     assert settings.REDIS_KEY_PREFIX.startswith("test:")
     assert settings.CACHES["default"]["KEY_PREFIX"] == settings.REDIS_KEY_PREFIX
     assert settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] == f"{settings.REDIS_KEY_PREFIX}:celery:"
+    layers: Any = settings.CHANNEL_LAYERS
+    assert layers["default"]["CONFIG"]["prefix"] == f"{settings.REDIS_KEY_PREFIX}:sockets:"
 
 
 def test_the_pages_of_local_use_are_in_no_other_settings() -> None:

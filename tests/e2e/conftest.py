@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from infrastructure.queue.models import OutboxRow, OutboxState
-from tests.e2e.servers import Server, gunicorn, running, uvicorn
+from tests.e2e.servers import Server, gunicorn, running, uvicorn, with_sockets_of_tests
 from tests.infrastructure.queue.servers import Broker, Mailbox, database_url, mail_server, wait_until, worker
 
 
@@ -66,6 +66,15 @@ def production_server(environment: dict[str, str], logs: Path) -> Iterator[Serve
 def four_workers(environment: dict[str, str], logs: Path) -> Iterator[Server]:
     """The server of production in four processes."""
     with running(partial(gunicorn, workers=4), log=logs / "four.log", environment=environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def socket_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
+    """The server of local use, with sockets that only tests have."""
+    origins = {"WEBSOCKET_ALLOWED_ORIGINS": "https://app.example.com"}
+    command = with_sockets_of_tests
+    with running(command, log=logs / "sockets.log", environment=environment | origins) as server:
         yield server
 
 

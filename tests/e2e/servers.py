@@ -39,10 +39,16 @@ class Server:
             return session.request(method, self.url + path, headers=headers, timeout=timeout, **options)
 
 
-def uvicorn(port: int) -> list[str]:
-    """Return the command of `make run`, which serves HTTP over ASGI."""
-    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+def uvicorn(port: int, application: str = "config.asgi:application") -> list[str]:
+    """Return the command of `make run`, which serves HTTP and sockets over ASGI."""
+    command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--ws-max-size=65536", "--ws-per-message-deflate=false"]
     return [*command, "--no-proxy-headers", "--no-access-log", "--no-use-colors"]
+
+
+def with_sockets_of_tests(port: int) -> list[str]:
+    """Return the same command, with sockets besides those of the project."""
+    return uvicorn(port, "tests.e2e.sockets:application")
 
 
 def gunicorn(port: int, *, workers: int = 1) -> list[str]:

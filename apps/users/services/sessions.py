@@ -80,6 +80,18 @@ class SessionService:
         return admit(bearer, limits_of(claims.subject))
 
     @staticmethod
+    def readmit(*, bearer: Bearer, limits: Sequence[Limit]) -> Admitted:
+        """Return the account of a bearer who was admitted before, and count what he asks for now.
+
+        Raises:
+            TokenExpiredError: If the token that he came with has ended.
+            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+        """
+        if bearer.expires_at <= timezone.now():
+            raise TokenExpiredError
+        return admit(bearer, limits)
+
+    @staticmethod
     def resume(*, access: str) -> Account:
         """Return the account that an access token speaks for, and count nothing.
 

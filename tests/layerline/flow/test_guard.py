@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
+from channels.layers import InMemoryChannelLayer, channel_layers
 from django.contrib.auth.models import Group
 from django.core import mail
 from django.db import transaction
@@ -195,8 +196,13 @@ class TestSideEffect:
     def test_may_be_a_message_to_the_broker_after_the_commit(self) -> None:
         assert rules_broken_by(ShelfService.publish_after) == []
 
-    def test_may_not_be_a_message_to_sockets_inside_a_transaction(self) -> None:
-        assert rules_broken_by(ShelfService.tell_sockets_inside) == ["side-effect-in-transaction"]
+    @pytest.mark.parametrize("layer", [InMemoryChannelLayer(), channel_layers["default"]], ids=["memory", "redis"])
+    def test_may_not_be_a_message_to_sockets_inside_a_transaction(self, layer: Any) -> None:
+        assert rules_broken_by(lambda: ShelfService.tell_sockets_inside(layer=layer)) == ["side-effect-in-transaction"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_may_be_a_message_to_sockets_after_the_commit(self) -> None:
+        assert rules_broken_by(ShelfService.tell_sockets_after) == []
 
     def test_may_not_be_an_http_request_inside_a_transaction(self) -> None:
         address = "http://127.0.0.1:9/"

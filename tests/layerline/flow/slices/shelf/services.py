@@ -2,16 +2,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from celery import current_app
-from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
 from django.core.mail import send_mail
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from infrastructure import realtime
 from infrastructure.queue import outbox
 from tests.layerline.flow.slices.shelf.selectors import ShelfSelector
 
@@ -65,9 +67,14 @@ class ShelfService:
             transaction.on_commit(_publish)
 
     @staticmethod
-    def tell_sockets_inside() -> None:
+    def tell_sockets_inside(*, layer: Any) -> None:
         with transaction.atomic():
-            async_to_sync(InMemoryChannelLayer().group_send)("shelf", {"type": "shelf.changed"})
+            async_to_sync(layer.group_send)("shelf", {"type": "shelf.changed"})
+
+    @staticmethod
+    def tell_sockets_after() -> None:
+        with transaction.atomic():
+            realtime.push("shelf", {"type": "shelf.changed"})
 
     @staticmethod
     @transaction.atomic

@@ -1,0 +1,61 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from structlog.testing import capture_logs
+
+from apps.common.tests.consumers.support import Tokens
+from apps.common.tests.sockets import Sockets
+from apps.common.tests.support import FAULTS
+from infrastructure import realtime
+
+SPEAKING = "/ws/speaking/"
+HURRIED = "/ws/hurried/"
+
+
+def test_a_frame_of_someone_who_is_signed_in_no_longer_closes_the_socket(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(SPEAKING, tokens.good("token"))
+    tokens.revoke("token")
+
+    socket.send({"type": "say", "text": "ha"})
+
+    assert socket.closed() == 4401
+
+
+def test_whoever_is_signed_in_no_longer_is_closed_without_a_frame(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(HURRIED, tokens.good("token"))
+    assert socket.is_quiet()
+
+    tokens.revoke("token")
+
+    assert socket.closed() == 4401
+
+
+def test_a_socket_ends_with_its_token_and_not_with_the_next_check(sockets: Sockets, tokens: Tokens) -> None:
+    until = timezone.now() + timedelta(seconds=0.5)
+    socket = sockets(SPEAKING, tokens.good("token", until=until))
+
+    assert socket.closed() == 4401
+    assert timezone.now() - until < timedelta(seconds=1)
+
+
+def test_a_store_that_is_away_signs_nobody_out(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(HURRIED, tokens.good("token"))
+
+    with capture_logs() as lines:
+        tokens.fault = FAULTS["database-away"]
+        assert socket.is_quiet()
+        tokens.fault = None
+
+    assert {line["event"] for line in lines} == {"service_unavailable"}
+    assert socket.ask({"type": "ping"}) == {"type": "pong"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_reads_nothing_is_given_up(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(HURRIED, tokens.good("token"))
+    socket.stop_reading()
+
+    realtime.push("speakers", {"type": "news"})
+
+    assert socket.has_ended()
