@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from threading import Lock, Thread
 from typing import Any, Final
 
@@ -44,7 +43,7 @@ def push(group: str, frame: Mapping[str, Any]) -> None:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     # Made once, whoever listens, and at once: a frame that is not JSON fails the change it goes with.
     text = json.dumps({**frame, "request_id": request_id} if request_id else frame, allow_nan=False)
-    transaction.on_commit(partial(_sender.send, group, text))
+    transaction.on_commit(lambda: _sender.send(group, text))
 
 
 @asynccontextmanager

@@ -7,8 +7,9 @@ from typing import Any, Final
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.renderers import JSONRenderer
@@ -150,9 +151,8 @@ def error_frame(exception: Exception) -> dict[str, Any]:
     frame = {"type": "error", "code": code, "detail": document["detail"], "request_id": document["request_id"]}
     if "errors" in document:
         frame["errors"] = document["errors"]
-    if isinstance(exception, drf.Throttled):
-        frame["retry_after"] = vars(exception)["wait"]
-    return frame
+    wait = _wait(exception, code)
+    return frame if wait is None else {**frame, "retry_after": wait}
 
 
 def _logged_code(exception: Exception) -> str:
@@ -169,6 +169,9 @@ def _code(exception: Exception) -> str:
         return exception.code
     if isinstance(exception, drf.ValidationError):
         return "validation_error"
+    if isinstance(exception, IntegrityError) and isinstance(exception.__cause__, ForeignKeyViolation | UniqueViolation):
+        # Right when it was checked, and no longer when it was committed.
+        return "conflict"
     for kind, code in _CODE_BY_EXCEPTION:
         if isinstance(exception, kind):
             return code
@@ -209,10 +212,17 @@ def _headers(exception: Exception, code: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     if PROBLEMS[code].status == _UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(exception, drf.Throttled):
-        headers["Retry-After"] = str(vars(exception)["wait"])
-    if isinstance(exception, ThrottledError):
-        headers["Retry-After"] = str(exception.retry_after)
-    if code == "service_unavailable":
-        headers["Retry-After"] = str(RETRY_AFTER_OUTAGE)
+    wait = _wait(exception, code)
+    if wait is not None:
+        headers["Retry-After"] = str(wait)
     return headers
+
+
+def _wait(exception: Exception, code: str) -> int | None:
+    """Return the seconds until it is worth another try, where that is known."""
+    if isinstance(exception, drf.Throttled):
+        seconds: int = vars(exception)["wait"]
+        return seconds
+    if isinstance(exception, ThrottledError):
+        return exception.retry_after
+    return RETRY_AFTER_OUTAGE if code == "service_unavailable" else None

@@ -27,7 +27,8 @@ def token(socket_server: Server) -> str:
 
 
 def _open(server: Server, path: str, **options: Any) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, close_timeout=1, **options)
+    socket: ClientConnection = connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, close_timeout=1, **options)
+    return socket
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from pathlib import Path
 from threading import Thread
@@ -51,6 +51,18 @@ def _redis_at(port: int) -> Iterator[None]:
     layers: Any = deepcopy(settings.CHANNEL_LAYERS)
     layers["default"]["CONFIG"]["hosts"][0]["address"] = f"redis://127.0.0.1:{port}/0"
     with override_settings(CHANNEL_LAYERS=layers):
+        yield
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    with _redis_at(unused_port()):
+        yield
+
+
+@contextmanager
+def _hanging() -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as server, _redis_at(server.getsockname()[1]):
         yield
 
 
@@ -133,7 +145,7 @@ def test_a_frame_carries_the_id_of_the_request_that_led_to_it() -> None:
 
 
 def test_a_push_to_a_redis_that_refuses_is_lost_and_fails_nobody() -> None:
-    with _redis_at(unused_port()), capture_logs() as lines:
+    with _refusing(), capture_logs() as lines:
         started = time.monotonic()
         realtime.push("readers", NEWS)
 
@@ -144,7 +156,7 @@ def test_a_push_to_a_redis_that_refuses_is_lost_and_fails_nobody() -> None:
 
 
 def test_a_redis_that_hangs_holds_up_whoever_pushes_for_a_second_at_most() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, _redis_at(server.getsockname()[1]), capture_logs() as lines:
+    with _hanging(), capture_logs() as lines:
         started = time.monotonic()
         realtime.push("readers", NEWS)
 
@@ -152,12 +164,13 @@ def test_a_redis_that_hangs_holds_up_whoever_pushes_for_a_second_at_most() -> No
     assert [line["event"] for line in lines] == ["push_lost"]
 
 
-def test_nothing_can_be_heard_while_redis_is_away() -> None:
+@pytest.mark.parametrize("away", [_refusing, _hanging])
+def test_nothing_can_be_heard_while_redis_is_away(away: Callable[[], AbstractContextManager[None]]) -> None:
     async def listen() -> None:
         async with realtime.listening(["readers"]):
             pass
 
-    with _redis_at(unused_port()), pytest.raises(RealtimeUnavailable):
+    with away(), pytest.raises(RealtimeUnavailable):
         asyncio.run(listen())
 
 

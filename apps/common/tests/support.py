@@ -4,9 +4,10 @@ import socket
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path, re_path
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -53,12 +54,22 @@ class TeapotError(drf.APIException):
     default_code = "teapot"
 
 
+def _caused_by(cause: Exception) -> IntegrityError:
+    """Return the error that Django makes of one of the driver's."""
+    error = IntegrityError(CANARY)
+    error.__cause__ = cause
+    return error
+
+
 FAULTS: Final[dict[str, Exception]] = {
     "unforeseen": CanaryError(CANARY),
     "foreign-code": TeapotError(),
     "database-bug": DatabaseError(CANARY),
     "database-away": OperationalError(CANARY),
     "connection-gone": InterfaceError(CANARY),
+    "broken-rule": IntegrityError(CANARY),
+    "row-gone-meanwhile": _caused_by(ForeignKeyViolation(CANARY)),
+    "taken-meanwhile": _caused_by(UniqueViolation(CANARY)),
     "pool-empty": PoolTimeout(CANARY),
     "redis-away": RedisUnavailable(CANARY),
     "hashing-busy": PasswordHashingBusy(CANARY),

@@ -2,6 +2,7 @@ import logging
 from typing import Any
 
 import pytest
+import structlog
 from django.core.signals import got_request_exception
 from django.test import Client
 from pytest_django import Settings
@@ -9,8 +10,14 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient, APIRequestFactory
 
 from apps.common.exceptions import ThrottledError
-from apps.common.handlers import PROBLEMS, custom_exception_handler, problem_document, problem_response
-from apps.common.tests.support import CANARY
+from apps.common.handlers import (
+    PROBLEMS,
+    custom_exception_handler,
+    error_frame,
+    problem_document,
+    problem_response,
+)
+from apps.common.tests.support import CANARY, FAULTS
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -28,6 +35,9 @@ def api() -> APIClient:
         ("foreign-code", 500, "internal_error"),
         ("database-bug", 500, "internal_error"),
         ("domain", 500, "internal_error"),
+        ("broken-rule", 500, "internal_error"),
+        ("row-gone-meanwhile", 409, "conflict"),
+        ("taken-meanwhile", 409, "conflict"),
         ("database-away", 503, "service_unavailable"),
         ("connection-gone", 503, "service_unavailable"),
         ("pool-empty", 503, "service_unavailable"),
@@ -237,3 +247,30 @@ def test_every_problem_has_a_document(code: str) -> None:
 def test_a_status_that_no_code_stands_for_is_a_fault_of_ours() -> None:
     assert problem_response(418).status_code == 500
     assert problem_response(431).status_code == 431
+
+
+@pytest.mark.parametrize(("kind", "code"), [("denied", "forbidden"), ("http404", "not_found")])
+def test_a_socket_is_told_of_an_error_what_a_problem_document_says(kind: str, code: str) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        frame = error_frame(FAULTS[kind])
+
+    assert frame == {"type": "error", "code": code, "detail": PROBLEMS[code].meaning, "request_id": "r-1"}
+
+
+def test_a_socket_is_told_which_fields_are_wrong_and_when_to_come_back() -> None:
+    wrong = error_frame(FAULTS["invalid"])
+    early = [error_frame(error) for error in (Throttled(wait=7), ThrottledError(8), FAULTS["redis-away"])]
+
+    assert wrong["errors"] == [{"field": "name", "code": "taken_word", "detail": "Not this word."}]
+    assert [(frame["code"], frame["retry_after"]) for frame in early] == [
+        ("throttled", 7),
+        ("throttled", 8),
+        ("service_unavailable", 5),
+    ]
+
+
+def test_a_socket_is_told_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:
+    frame = error_frame(FAULTS["unforeseen"])
+
+    assert CANARY not in str(frame)
+    assert [record.name for record in caplog.records] == ["layerline.errors"]

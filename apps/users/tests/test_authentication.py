@@ -9,11 +9,14 @@ from freezegun import freeze_time
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.users.authentication import UsersDoor
+from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError
 from apps.users.services import UserService
 from apps.users.tests.authenticator import with_authenticator
 from apps.users.tests.factories import PASSWORD, UserFactory
 from apps.users.tests.support import Client, SignIn, problem, signed_in
 from apps.users.types import Challenge
+from infrastructure.ratelimit import Limit
 
 pytestmark = pytest.mark.django_db
 
@@ -177,3 +180,41 @@ def test_an_expired_token_is_named(client: Client) -> None:
         pair = signed_in(user)
     with freeze_time(moment + timedelta(minutes=15)):
         assert _refusal(f"Bearer {pair.access}") == "token_expired"
+
+
+DOOR = UsersDoor()
+
+
+def test_a_socket_is_signed_in_by_an_access_token_and_by_no_other(client: Client) -> None:
+    assert DOOR.by_token(client.access).actor.id == client.user.pk
+    for token in (client.refresh, "", "x", f"{client.access}="):
+        with pytest.raises(TokenInvalidError):
+            DOOR.by_token(token)
+
+
+def test_a_socket_is_signed_in_by_a_ticket_once_and_until_its_token_ends(client: Client) -> None:
+    ticket = client.post("/api/v1/auth/ticket/").json()["ticket"]
+
+    assert DOOR.by_ticket(ticket) == DOOR.by_token(client.access)
+    with pytest.raises(TokenInvalidError):
+        DOOR.by_ticket(ticket)
+
+
+def test_a_socket_is_signed_in_again_as_long_as_its_token_and_session_last(client: Client) -> None:
+    signed_in = DOOR.by_token(client.access)
+    assert DOOR.again(signed_in, ()) == signed_in
+
+    with freeze_time(signed_in.expires_at), pytest.raises(TokenExpiredError):
+        DOOR.again(signed_in, ())
+    client.post("/api/v1/auth/logout-all/")
+    with pytest.raises(SessionRevokedError):
+        DOOR.again(signed_in, ())
+
+
+def test_what_a_socket_asks_for_is_counted_on_the_way(client: Client) -> None:
+    signed_in = DOOR.by_token(client.access)
+    limits = [Limit("burst", str(client.user.pk), count=1, window=60)]
+
+    verdicts = [DOOR.again(signed_in, limits).verdict for _ in range(2)]
+
+    assert [verdict and verdict.allowed for verdict in verdicts] == [True, False]
