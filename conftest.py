@@ -10,9 +10,11 @@ from django.core.files.storage import default_storage
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.common.tests.sockets import Sockets, sockets_of
 from apps.users.models import User
 from apps.users.tests.factories import FACTORIES
 from apps.users.tests.support import signed_in
+from config.asgi import application
 from infrastructure import redis
 
 pytest_plugins = ("layerline.flow.plugin",)
@@ -51,6 +53,13 @@ def auth_api(db: None) -> Callable[[Role | User], AuthenticatedClient]:  # noqa:
 def admin_api(auth_api: Callable[[Role | User], AuthenticatedClient]) -> AuthenticatedClient:
     """A client that is signed in as an admin."""
     return auth_api(Role.ADMIN)
+
+
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    """A function that opens a socket of the project and signs in with an access token."""
+    with sockets_of(application) as sockets:
+        yield sockets
 
 
 @pytest.fixture(autouse=True)

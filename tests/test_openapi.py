@@ -188,3 +188,12 @@ def test_the_addresses_of_problems_lead_to_their_meaning(client: Client, documen
     named = {code for operation in operations(document).values() for code in problems(operation)}
 
     assert [code for code in named if f'id="{code}"' not in page] == []
+
+
+def test_an_enum_has_one_name_wherever_it_stands(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    named = {"$ref": "#/components/schemas/RoleEnum"}
+
+    assert schemas["RoleEnum"]["enum"] == ["admin", "moderator", "user"]
+    assert schemas["UserDetail"]["properties"]["role"] == named
+    assert [name for name in schemas if "Role" in name] == ["RoleEnum"]

@@ -1,6 +1,7 @@
 """Domain errors. They carry a stable code and typed data, and know nothing of HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -52,6 +53,19 @@ class ForbiddenError(AppException):
 class NotFoundError(AppException):
     code = "not_found"
     detail = "There is nothing here, or nothing that you may see."
+
+
+@contextmanager
+def blaming(field: str) -> Iterator[None]:
+    """Turn what is not found in the block into an error of the field whose key was to lead there.
+
+    Raises:
+        InvalidInputError: If something is not found.
+    """
+    try:
+        yield
+    except NotFoundError:
+        raise InvalidInputError([FieldError(field, "does_not_exist", "There is no such row.")]) from None
 
 
 class ConflictError(AppException):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, OpenApiResponse
@@ -12,7 +13,7 @@ from rest_framework.permissions import AllowAny
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_BASE, PROBLEMS, Problem
 from apps.common.requests import IDEMPOTENCY_HEADER, IDEMPOTENCY_PATTERN
-from apps.common.serializers import StrictCharField, StrictSerializer
+from apps.common.serializers import EnumField, StrictCharField, StrictSerializer
 
 _ALWAYS: Final = ("bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable")
 _SIGNED_IN: Final = ("authentication_failed", "token_expired", "token_invalid", "session_revoked")
@@ -31,6 +32,13 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 # What a view answers that has nothing to say.
 NO_CONTENT: Final[Any] = OpenApiResponse(description="Done.")
+LOCATION: Final[Any] = OpenApiParameter(
+    "Location",
+    location=OpenApiParameter.HEADER,
+    response=[201],
+    required=True,
+    description="The path of what was made.",
+)
 # What a view answers that will see to it, and tells nothing.
 ACCEPTED: Final[Any] = OpenApiResponse(
     {"type": "object", "additionalProperties": False},
@@ -53,6 +61,22 @@ _IDEMPOTENCY: Final[list[Any]] = [
     ),
 ]
 _FOR_EVERYONE_SIGNED_IN: Final = {"AllowAny", "IsAuthenticated"}
+
+
+class EnumFieldExtension(OpenApiSerializerFieldExtension):
+    """Gives each enum one name: drf-spectacular by itself would make one up of the fields that use it."""
+
+    target_class = EnumField
+
+    def get_name(self) -> str:
+        return f"{self.target.enum.__name__}Enum"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Direction) -> dict[str, Any]:
+        values = EnumField(self.target.enum)
+        schema: dict[str, Any] = auto_schema._map_serializer_field(values, direction, bypass_extensions=True)  # noqa: SLF001  # as the extension's documentation says
+        # The mark by which it would find enums that have no name.
+        schema.pop("x-spec-enum-id")
+        return schema
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import TextChoices
 from rest_framework import serializers
-from rest_framework.fields import get_error_detail
+from rest_framework.fields import empty, get_error_detail
 
 from apps.common.fields import one_line
 
@@ -71,6 +72,14 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+class EnumField(serializers.ChoiceField):
+    """One of an enum's values. The OpenAPI document calls it by the enum's name, wherever it stands."""
+
+    def __init__(self, enum: type[TextChoices], **kwargs: Any) -> None:
+        self.enum = enum
+        super().__init__(choices=enum.choices, **kwargs)
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields it does not know.
 
@@ -79,11 +88,19 @@ class StrictSerializer(serializers.Serializer[Any]):
     """
 
     shown_by: type[serializers.BaseSerializer[Any]] | None = None
+    # Whether every field has to be there, as in a PUT, also one that a new row may do without.
+    whole = False
 
     default_error_messages = {
         "unknown": "This field is not known here.",
         "read_only": "This field cannot be changed.",
     }
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        for field in fields.values() if self.whole else ():
+            field.required, field.default = True, empty
+        return fields
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -13,8 +13,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
+from apps.common.admin import ServiceAdmin, reason
 from apps.common.enums import Role
-from apps.common.exceptions import AppException, UnavailableError
+from apps.common.exceptions import AppException
 from apps.common.pagination import CappedPaginator
 from apps.common.requests import actor
 from apps.users.enums import AuditAction
@@ -72,7 +73,7 @@ class UserCreationForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin[User]):
+class UserAdmin(ServiceAdmin[User]):
     """Accounts, under the same rules as over the API: every change goes through UserService."""
 
     list_display = ("email", "name", "role", "is_active", "is_staff", "created_at")
@@ -128,20 +129,6 @@ class UserAdmin(admin.ModelAdmin[User]):
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Not of what was erased: there is nothing left to change."""
         return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show or save an account; a broken rule is a message on the page."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except (AppException, RedisUnavailable) as error:
-            self.message_user(request, _reason(error), messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:  # noqa: FBT001  # Django's signature
         data = form.cleaned_data
@@ -205,13 +192,9 @@ class UserAdmin(admin.ModelAdmin[User]):
                 service(actor=actor(request), user_id=user.pk)
                 count += 1
             except (AppException, RedisUnavailable) as error:
-                self.message_user(request, f"{user}: {_reason(error)}", messages.ERROR)
+                self.message_user(request, f"{user}: {reason(error)}", messages.ERROR)
         if count:
             self.message_user(request, f"{count} {done}.", messages.SUCCESS)
-
-
-def _reason(error: AppException | RedisUnavailable) -> str:
-    return error.detail if isinstance(error, AppException) else UnavailableError.detail
 
 
 @admin.register(Session)

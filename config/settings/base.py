@@ -335,9 +335,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {
-        "RoleEnum": "apps.common.enums.Role",
-    },
 }
 
 # --- Mail --------------------------------------------------------------------------------------------------------

@@ -3,14 +3,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db.models import TextChoices
 from rest_framework import serializers
 
 from apps.common.serializers import (
+    EnumField,
     OneLineField,
     StrictBooleanField,
     StrictCharField,
     StrictIntegerField,
     StrictSerializer,
+    validated,
 )
 
 
@@ -162,3 +165,38 @@ def test_the_pattern_of_an_optional_line_takes_nothing_and_no_control_character(
 
     assert re.search(pattern, "")
     assert not re.search(pattern, "a\tb")
+
+
+class Colour(TextChoices):
+    RED = "red"
+    BLUE = "blue", "The sky's"
+
+
+class PaintSerializer(StrictSerializer):
+    colour = EnumField(Colour)
+
+
+def test_an_enum_is_one_of_its_values_and_nothing_that_looks_like_one() -> None:
+    serializer = PaintSerializer(data={"colour": "blue"})
+
+    assert validated(serializer) == {"colour": Colour.BLUE}
+    for value in ("BLUE", "The sky's", "green", "", 1, ["blue"]):
+        assert codes(PaintSerializer(data={"colour": value})) == {"colour": ["invalid_choice"]}
+
+
+def test_what_is_not_right_is_not_returned() -> None:
+    with pytest.raises(serializers.ValidationError) as caught:
+        validated(PaintSerializer(data={}))
+
+    assert caught.value.get_codes() == {"colour": ["required"]}
+
+
+class WholePaintSerializer(StrictSerializer):
+    whole = True
+    colour = EnumField(Colour, default=Colour.RED)
+    note = StrictCharField(required=False, allow_null=True)
+
+
+def test_what_is_whole_needs_every_field_whatever_its_default() -> None:
+    assert codes(WholePaintSerializer(data={})) == {"colour": ["required"], "note": ["required"]}
+    assert validated(WholePaintSerializer(data={"colour": "blue", "note": None})) == {"colour": "blue", "note": None}

@@ -5,7 +5,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from apps.common.enums import Role
-from apps.common.serializers import StrictSerializer
+from apps.common.serializers import EnumField, StrictSerializer
 from apps.users.models import User
 from apps.users.serializers.fields import NameField, PhoneField
 from apps.users.types import Account
@@ -30,7 +30,7 @@ class UserSerializer(serializers.Serializer[Any]):
     email = serializers.EmailField()
     name = serializers.CharField()
     phone = serializers.CharField(allow_null=True)
-    role = serializers.ChoiceField(choices=Role.choices)
+    role = EnumField(Role)
     email_verified = serializers.BooleanField()
     avatar = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
@@ -80,4 +80,4 @@ class UserUpdateSerializer(ProfileSerializer):
 class AdminUserUpdateSerializer(UserUpdateSerializer):
     """What an admin may change of an account."""
 
-    role = serializers.ChoiceField(choices=Role.choices)
+    role = EnumField(Role)

@@ -1,12 +1,12 @@
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from apps.common.schema import ACCEPTED, NO_CONTENT
+from apps.common.schema import ACCEPTED, LOCATION, NO_CONTENT
 from apps.common.serializers import validated
 from apps.common.throttling import (
     BurstUserThrottle,
@@ -28,14 +28,6 @@ from apps.users.serializers import (
 from apps.users.services import RegistrationService, SessionService, UserService
 from apps.users.types import Challenge
 
-_LOCATION: Any = OpenApiParameter(
-    "Location",
-    location=OpenApiParameter.HEADER,
-    response=[201],
-    required=True,
-    description="The path of the new account.",
-)
-
 
 class AuthViewSet(BaseViewSet):
     """Signing up, in and out."""
@@ -56,7 +48,7 @@ class AuthViewSet(BaseViewSet):
     def get_throttles(self) -> list[Any]:
         return [throttle() for throttle in self.throttles_by_action.get(self.action, self.throttle_classes)]
 
-    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer, 202: ACCEPTED}, parameters=[_LOCATION])
+    @extend_schema(request=RegisterSerializer, responses={201: UserSerializer, 202: ACCEPTED}, parameters=[LOCATION])
     def register(self, request: Request) -> Response:
         """Open an account. The welcome mail follows.
 
