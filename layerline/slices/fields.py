@@ -58,6 +58,11 @@ class Field:
     example: str = ""
 
     @property
+    def parameters(self) -> list[str]:
+        """What a list takes in its address to be narrowed by it."""
+        return [line.partition(" ")[0] for line in self.filters]
+
+    @property
     def target_id(self) -> str:
         """The argument under which the other slice's selector takes the key."""
         return f"{snake(self.target[1])}_id" if self.target else ""
@@ -274,8 +279,8 @@ def _choice(wish: Wish) -> Field:
         name=wish.name,
         wire=wish.name,
         column=f"models.CharField({_joined('max_length=30', f'choices={enum}', default)})",
-        serializer=f"serializers.ChoiceField({_joined(f'choices={enum}.choices', default)})",
-        shown=f"serializers.ChoiceField(choices={enum}.choices)",
+        serializer=f"EnumField({_joined(enum, default)})",
+        shown=f"EnumField({enum})",
         annotation="str",
         values=(f"{enum}.{choices[0].upper()}", f"{enum}.{choices[1].upper()}"),
         sent=_quoted(*choices[:2]),

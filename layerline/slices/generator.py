@@ -1,6 +1,7 @@
 """Writing a slice and taking it back: all of it or nothing."""
 
 import difflib
+import fcntl
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from layerline.slices import project, registration, rendering
+from layerline.slices import project, registration, rendering, vocabulary
 from layerline.slices.errors import SliceError
 from layerline.slices.plan import Slice
 
@@ -44,17 +45,21 @@ def start(slice_: Slice, root: Path) -> list[str]:
     Raises:
         SliceError: If anything is in the way or fails; then everything is as it was.
     """
-    files, edits, pieces = _prepared(slice_, root)
-    with _undone_on_failure(slice_.name, list(edits), root):
-        for path, text in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            with (root / path).open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-        for path, text in edits.items():
-            _write(root / path, text)
-        _make_migration(slice_.name, root)
-        _remember(slice_.name, pieces, root)
-    return sorted(_files(root / "apps" / slice_.name, root))
+    with _alone(root), _told():
+        files, edits, pieces = _prepared(slice_, root)
+        with _undone_on_failure(slice_.name, root):
+            # First, so that a slice whose writing was killed can be taken back.
+            _remember(slice_.name, {path: _hash(text.encode()) for path, text in files.items()}, pieces, root)
+            for path, text in files.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                with (root / path).open("x", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+            # Only now, so that the project can be loaded at every moment.
+            with _changed(edits, root):
+                _make_migration(slice_.name, root)
+                written = _files(root / "apps" / slice_.name, root)
+                _remember(slice_.name, written, pieces, root)
+    return sorted(written)
 
 
 def destroy(name: str, root: Path, *, force: bool = False) -> None:
@@ -73,36 +78,84 @@ def destroy(name: str, root: Path, *, force: bool = False) -> None:
             f"There is no record in .dev/slices of a slice {name!r} that startslice wrote here: delete apps/{name} and "
             "its lines in config/ and pyproject.toml by hand."
         )
-    remembered = json.loads(record.read_text(encoding="utf-8"))
-    if not force:
-        _refuse_if_changed(folder, remembered["files"], root)
-        _refuse_if_referred_to(name, root)
-    pieces = [registration.Entry(file, text, re.compile("")) for file, text in remembered["entries"]]
-    edits = registration.taken_out(pieces, root)
-    for path, text in edits.items():
-        _write(root / path, text)
-    shutil.rmtree(folder, ignore_errors=True)
-    _forget(name, root)
+    with _alone(root), _told():
+        remembered = json.loads(record.read_text(encoding="utf-8"))
+        if not force:
+            _refuse_if_changed(folder, remembered["files"], root)
+            _refuse_if_referred_to(name, root)
+        pieces = [registration.Entry(file, text, re.compile("")) for file, text in remembered["entries"]]
+        gone = _beside(folder, "gone")
+        with _changed(registration.taken_out(pieces, root), root):
+            if folder.exists():
+                folder.rename(gone)
+            _forget(name, root)
+        if gone.exists():
+            shutil.rmtree(gone)
 
 
 def _prepared(slice_: Slice, root: Path) -> tuple[dict[str, str], dict[str, str], list[registration.Entry]]:
+    vocabulary.check(slice_)
     project.check(slice_, root)
-    enums = project.named_enums(slice_)
-    pieces = list(registration.entries(slice_.name, root, api=slice_.api, enums=enums))
+    pieces = list(registration.entries(slice_.name, root, api=slice_.api, socket=slice_.socket))
     return rendering.files(slice_, root), registration.put_in(pieces, root), pieces
 
 
 @contextmanager
-def _undone_on_failure(name: str, edited: list[str], root: Path) -> Iterator[None]:
-    before = {path: (root / path).read_bytes() for path in edited}
+def _alone(root: Path) -> Iterator[None]:
+    """Let one slice at a time be written or taken back: each reads the files that it changes before it does."""
+    folder = os.open(root / "apps", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell in a sentence what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise SliceError(f"{error.filename or 'A file'}: {error.strerror}. Everything is as it was.") from None
+
+
+@contextmanager
+def _undone_on_failure(name: str, root: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for path, content in before.items():
-            (root / path).write_bytes(content)
         shutil.rmtree(root / "apps" / name, ignore_errors=True)
         _forget(name, root)
         raise
+
+
+@contextmanager
+def _changed(edits: dict[str, str], root: Path) -> Iterator[None]:
+    """Give files another content, each at once; what fails then gives them back their own, without a byte to write."""
+    paths = [root / path for path in edits]
+    begun: list[Path] = []
+    try:
+        for path, text in zip(paths, edits.values(), strict=True):
+            shutil.copy2(path, _beside(path, "old"))
+            shutil.copy2(path, _beside(path, "new"))
+            _beside(path, "new").write_bytes(text.encode())
+        for path in paths:
+            begun.append(path)
+            _beside(path, "new").replace(path)
+        yield
+    except BaseException:
+        for path in begun:
+            _beside(path, "old").replace(path)
+        raise
+    finally:
+        for path in paths:
+            _beside(path, "new").unlink(missing_ok=True)
+            _beside(path, "old").unlink(missing_ok=True)
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f".{path.name}.{what}")
 
 
 def _make_migration(name: str, root: Path) -> None:
@@ -119,38 +172,37 @@ def _make_migration(name: str, root: Path) -> None:
         raise SliceError(f"The migration could not be made, and everything is as it was:\n{done.stdout}{done.stderr}")
 
 
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-
-
 def _files(folder: Path, root: Path) -> dict[str, str]:
     """Return the hash of every file below a folder by its path, but for what Python leaves behind."""
     return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(root).as_posix(): _hash(path.read_bytes())
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".pyc"
     }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _record(name: str, root: Path) -> Path:
     return root / ".dev" / "slices" / f"{name}.json"
 
 
-def _remember(name: str, pieces: list[registration.Entry], root: Path) -> None:
+def _remember(name: str, files: dict[str, str], pieces: list[registration.Entry], root: Path) -> None:
     record = _record(name, root)
     record.parent.parent.mkdir(mode=0o700, exist_ok=True)
     record.parent.mkdir(exist_ok=True)
-    remembered = {
-        "files": _files(root / "apps" / name, root),
-        "entries": [(piece.file, piece.text) for piece in pieces],
-    }
-    record.write_text(json.dumps(remembered, indent=1), encoding="utf-8")
+    remembered = {"files": files, "entries": [(piece.file, piece.text) for piece in pieces]}
+    _beside(record, "new").write_text(json.dumps(remembered, indent=1), encoding="utf-8")
+    _beside(record, "new").replace(record)
 
 
 def _forget(name: str, root: Path) -> None:
     record = _record(name, root)
-    record.unlink(missing_ok=True)
+    if record.parent.is_dir():
+        record.unlink(missing_ok=True)
+        _beside(record, "new").unlink(missing_ok=True)
     for folder in (record.parent, record.parent.parent):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -22,6 +22,7 @@ class Slice:
     api: bool = True
     admin: bool = True
     task: bool = True
+    socket: bool = False
 
     @property
     def camel(self) -> str:
@@ -42,6 +43,11 @@ class Slice:
     @property
     def words(self) -> str:
         return self.one.replace("_", " ")
+
+    @property
+    def a(self) -> str:
+        """One of them in a sentence."""
+        return f"{'an' if self.one[0] in 'aeio' else 'a'} {self.words}"
 
     @property
     def words_plural(self) -> str:
@@ -66,6 +72,11 @@ class Slice:
     @property
     def job(self) -> str:
         return f"follow_{self.one}"
+
+    @property
+    def group(self) -> str:
+        """The constant that names the group of its sockets."""
+        return f"{self.one.upper()}_CHANGES"
 
     @property
     def label(self) -> Field:
@@ -136,12 +147,13 @@ class Slice:
         return [field for field in self.fields if field.enum or field.annotation == "bool"]
 
 
-def parse(name: str, words: Sequence[str] = (), without: Sequence[str] = ()) -> Slice:
+def parse(name: str, words: Sequence[str] = (), without: Sequence[str] = (), *, socket: bool = False) -> Slice:
     """Return the slice that a command line describes.
 
     Args:
         words: The model and its fields; without any, a model named after the slice that has a name.
         without: Parts to leave out, of PARTS.
+        socket: Whether changes are pushed to sockets, and taken from them.
 
     Raises:
         SliceError: If something has a name that it cannot have, or a type that there is not.
@@ -155,7 +167,7 @@ def parse(name: str, words: Sequence[str] = (), without: Sequence[str] = ()) -> 
     if not described:
         raise SliceError(f"{model} has no fields. Name at least one, as in name:str.")
     parsed = tuple(fields.parse(text, model) for text in described)
-    slice_ = Slice(name, model, parsed, **{part: part not in without for part in PARTS})
+    slice_ = Slice(name, model, parsed, **{part: part not in without for part in PARTS}, socket=socket)
     _check_together(slice_)
     return slice_
 
@@ -164,9 +176,10 @@ def _check_together(slice_: Slice) -> None:
     taken = [field.name for field in slice_.fields]
     taken += [field.wire for field in slice_.fields if field.wire != field.name]
     for field in slice_.fields:
-        parameters = [line.partition(" ")[0] for line in field.filters]
-        taken += [name for name in parameters if name not in {field.name, field.wire}]
+        taken += [name for name in field.parameters if name not in {field.name, field.wire}]
     taken += [slice_.one, f"{slice_.one}_id"]
+    # What frames have besides.
+    taken += ["ref", "type"] if slice_.socket else []
     twice = sorted({name for name in taken if taken.count(name) > 1})
     if twice:
         raise SliceError(

@@ -9,11 +9,11 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils.module_loading import import_string
 
 from layerline.slices.errors import SliceError
 from layerline.slices.fields import Field
 from layerline.slices.plan import Slice
+from layerline.slices.registration import SETTINGS
 
 
 def check(slice_: Slice, root: Path) -> None:
@@ -24,6 +24,7 @@ def check(slice_: Slice, root: Path) -> None:
     """
     if (root / "apps" / slice_.name).exists():
         raise SliceError(f"apps/{slice_.name} exists already, and nothing is ever overwritten.")
+    _check_loaded(root)
     if slice_.name in {app.label for app in apps.get_app_configs()}:
         raise SliceError(f"{slice_.name!r} is the label of an app that is installed already. Choose another name.")
     tables = {model._meta.db_table: model._meta.label for model in apps.get_models()}  # noqa: SLF001  # Django's documented name
@@ -36,20 +37,11 @@ def check(slice_: Slice, root: Path) -> None:
         _check_target(field)
 
 
-def named_enums(slice_: Slice) -> list[str]:
-    """Return the enums that need a name of their own in the OpenAPI document.
-
-    Of several with the same choices one is enough, and drf-spectacular takes no more than one.
-    """
-    overrides: Any = settings.SPECTACULAR_SETTINGS.get("ENUM_NAME_OVERRIDES", {})
-    enums: list[Any] = [import_string(path) for path in overrides.values()]
-    known = {tuple(enum.values) for enum in enums}
-    needed = []
-    for field in slice_.enums:
-        if field.choices not in known:
-            known.add(field.choices)
-            needed.append(field.enum)
-    return needed
+def _check_loaded(root: Path) -> None:
+    """Refuse to go on where another slice was written or taken back after this process had loaded the project."""
+    listed = set(re.findall(r'^    "(apps\.\w+)",$', (root / SETTINGS).read_text("utf-8"), re.MULTILINE))
+    if listed != {name for name in settings.INSTALLED_APPS if name.startswith("apps.")}:
+        raise SliceError(f"{SETTINGS} was changed a moment ago, by another slice perhaps. Run this once more.")
 
 
 def _check_addresses(slice_: Slice) -> None:
@@ -80,7 +72,8 @@ def _addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> tu
 
 def _check_component(slice_: Slice, root: Path) -> None:
     """Refuse a name that a serializer has: both would be one component of the OpenAPI document."""
-    sources = [*(root / "apps").glob("*/serializers.py"), root / "apps" / "common" / "schema.py"]
+    apps = root / "apps"
+    sources = [*apps.glob("*/serializers.py"), *apps.glob("*/serializers/**/*.py"), apps / "common" / "schema.py"]
     classes = {
         name for source in sources for name in re.findall(r"^class (\w+)", source.read_text("utf-8"), re.MULTILINE)
     }

@@ -10,6 +10,7 @@ from layerline.slices.errors import SliceError
 
 SETTINGS: Final = "config/settings/base.py"
 URLS: Final = "config/urls.py"
+ROUTING: Final = "config/routing.py"
 CONTRACT: Final = "pyproject.toml"
 
 
@@ -50,20 +51,19 @@ def installed_app(name: str) -> Entry:
     return Entry(SETTINGS, f'    "apps.{name}",\n', re.compile(r"^INSTALLED_APPS = \[\n(?:    .*\n)*", re.MULTILINE))
 
 
-def enum_name(name: str, enum: str) -> Entry:
-    """Return what names a choice in the OpenAPI document, where fields of one name would be mixed up."""
-    return Entry(
-        SETTINGS,
-        f'        "{enum}Enum": "apps.{name}.enums.{enum}",\n',
-        re.compile(r'^    "ENUM_NAME_OVERRIDES": \{\n(?:        .*\n)*', re.MULTILINE),
-    )
-
-
 def included_urls(name: str) -> Entry:
     return Entry(
         URLS,
         f'    path("api/v1/", include("apps.{name}.urls")),\n',
         re.compile(r'(?:^    path\("api/v1/", include\("apps\.\w+\.urls"\)\),\n)+', re.MULTILINE),
+    )
+
+
+def included_sockets(name: str) -> Entry:
+    return Entry(
+        ROUTING,
+        f'    *included("apps.{name}.routing"),\n',
+        re.compile(r"^websocket_urlpatterns: list\[Any\] = \[\n(?:    \*included\(.*\),\n)*", re.MULTILINE),
     )
 
 
@@ -78,14 +78,14 @@ def layer(name: str, contract: str) -> Entry:
     return Entry(CONTRACT, text, re.compile(r'^id = "order"\n(?:(?!layers = |\[\[).*\n)*layers = \[', re.MULTILINE))
 
 
-def entries(name: str, root: Path, *, api: bool, enums: list[str]) -> Iterator[Entry]:
+def entries(name: str, root: Path, *, api: bool, socket: bool) -> Iterator[Entry]:
     """Yield all that makes a slice known."""
     yield installed_app(name)
     yield layer(name, (root / CONTRACT).read_text(encoding="utf-8"))
     if api:
         yield included_urls(name)
-        for enum in enums:
-            yield enum_name(name, enum)
+    if socket:
+        yield included_sockets(name)
 
 
 def put_in(pieces: list[Entry], root: Path) -> dict[str, str]:

@@ -23,12 +23,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "model", nargs="*", help="a model and its fields: Invoice number:str:32 paid:bool note:text?"
         )
+        parser.add_argument("--socket", action="store_true", help="push changes to sockets, and take them from sockets")
         parser.add_argument("--without", default="", help=f"parts to leave out, of {','.join(plan.PARTS)}")
         parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            slice_ = plan.parse(options["name"], options["model"], [*filter(None, options["without"].split(","))])
+            without = [*filter(None, options["without"].split(","))]
+            slice_ = plan.parse(options["name"], options["model"], without, socket=options["socket"])
             if options["dry_run"]:
                 self.stdout.write(generator.preview(slice_, ROOT))
                 return

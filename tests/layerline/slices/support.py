@@ -2,29 +2,31 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from layerline.slices import plan
+
 ROOT: Final = Path(__file__).resolve().parents[3]
+SLICE: Final = plan.parse(
+    "billing", ["Invoice", "number:str:32", "state:choice:draft|sent", "customer:ref:users.User"], socket=True
+)
 _NOT_COPIED: Final = shutil.ignore_patterns(".*_cache", "__pycache__", ".git", ".venv", ".dev", "htmlcov", "*.pyc")
+_LEFT_BEHIND: Final = re.compile(r"_cache|\.hypothesis")
 _TYPES: Final = ("str", "text", "int", "bool", "decimal", "date", "datetime", "uuid", "email", "url", "json")
 _NAMES: Final = (
-    "title",
-    "amount",
-    "due",
-    "starts_at",
-    "note",
-    "kind",
-    "is_open",
-    "code",
-    "contact",
-    "link",
-    "extra_info",
+    *("title", "amount", "due", "starts_at", "note", "kind", "is_open", "code", "contact", "link", "extra_info"),
+    *("name", "value", "count", "match", "status", "user", "query", "response", "url", "method", "total2"),
 )
 _SLICES: Final = ("billing", "projects", "support_cases", "stock", "bookings", "reviews", "surveys", "fleet_cars")
+_MODELS: Final = (
+    *("Invoice", "OrderLine", "Category", "Box", "Address", "Task", "Match", "Case", "Message", "Page", "Listing"),
+    *("Model", "Serializer", "ViewSet", "Series", "X1"),
+)
 
 
 def copy_project(target: Path) -> Path:
@@ -38,7 +40,7 @@ def tree(root: Path) -> dict[str, bytes]:
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc" and not any("_cache" in part for part in path.parts)
+        if path.is_file() and path.suffix != ".pyc" and not any(_LEFT_BEHIND.search(part) for part in path.parts)
     }
 
 
@@ -58,10 +60,12 @@ def random_slice(seed: int) -> list[str]:
     """Return the arguments of a slice that is the same for the same seed."""
     chance = random.Random(seed)
     name = chance.choice(_SLICES)
-    model = chance.choice(("Invoice", "OrderLine", "Category", "Box", "Address", "Task"))
+    model = chance.choice(_MODELS)
     described = [_random_field(chance, field) for field in chance.sample(_NAMES, chance.randint(1, 8))]
     arguments = [name, model, *described]
-    if chance.random() < 0.3:
+    if chance.random() < 0.6:
+        arguments.append("--socket")
+    if chance.random() < 0.4:
         arguments += ["--without", ",".join(chance.sample(("api", "admin", "task"), chance.randint(1, 3)))]
     return arguments
 

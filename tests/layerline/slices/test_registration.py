@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from layerline.slices import registration
 from layerline.slices.errors import SliceError
 
-_FILES = (registration.SETTINGS, registration.URLS, registration.CONTRACT)
+_FILES = (registration.SETTINGS, registration.URLS, registration.ROUTING, registration.CONTRACT)
 
 
 def _texts(root: Path) -> dict[str, str]:
@@ -18,7 +19,7 @@ def _write(root: Path, texts: dict[str, str]) -> None:
 
 
 def _pieces(root: Path, name: str = "billing") -> list[registration.Entry]:
-    return list(registration.entries(name, root, api=True, enums=["InvoiceState"]))
+    return list(registration.entries(name, root, api=True, socket=True))
 
 
 def test_a_slice_is_made_known_in_one_line_each(root: Path) -> None:
@@ -26,11 +27,9 @@ def test_a_slice_is_made_known_in_one_line_each(root: Path) -> None:
 
     added = {path: sorted(set(after[path].splitlines()) - set(before[path].splitlines())) for path in _FILES}
     assert added == {
-        registration.SETTINGS: [
-            '        "InvoiceStateEnum": "apps.billing.enums.InvoiceState",',
-            '    "apps.billing",',
-        ],
+        registration.SETTINGS: ['    "apps.billing",'],
         registration.URLS: ['    path("api/v1/", include("apps.billing.urls")),'],
+        registration.ROUTING: ['    *included("apps.billing.routing"),'],
         registration.CONTRACT: ['layers = ["billing", "users", "common"]'],
     }
 
@@ -70,8 +69,9 @@ def test_an_order_on_several_lines_stays_on_several(root: Path) -> None:
     assert contract.read_text(encoding="utf-8") == before
 
 
-def test_a_file_that_was_rearranged_is_named(root: Path) -> None:
-    (root / registration.URLS).write_text("urlpatterns = []\n", encoding="utf-8")
+@pytest.mark.parametrize("path", _FILES)
+def test_a_file_that_was_rearranged_is_named(root: Path, path: str) -> None:
+    (root / path).write_text("nothing = []\n", encoding="utf-8")
 
-    with pytest.raises(SliceError, match=r"config/urls\.py has no place for"):
+    with pytest.raises(SliceError, match=f"{re.escape(path)} has no place for"):
         registration.put_in(_pieces(root), root)
