@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 import structlog
+import uuid6
 from django.core.cache import cache
 from django.core.files.storage import default_storage
 from rest_framework.test import APIClient
@@ -66,6 +67,8 @@ def sockets() -> Iterator[Sockets]:
 def _clean_up() -> Iterator[None]:
     """Take away what a test left: keys under this process's prefix, files in memory, and the request's context."""
     yield
+    # Keys never go back in time, and a test may have lived in the future.
+    uuid6._last_v7_timestamp = None  # noqa: SLF001  # the package has no other way
     structlog.contextvars.clear_contextvars()
     names = list(redis.client().scan_iter(match=f"{redis.key()}*", count=1_000))
     if names:

@@ -171,6 +171,7 @@ def test_a_login_with_a_second_factor(api: APIClient) -> None:
         "SELECT users FOR UPDATE",
         "INSERT sessions",
         "INSERT refresh_tokens",
+        "INSERT audit_entries",
         "RELEASE",
         "COMMIT",
     ]
@@ -238,7 +239,7 @@ def test_a_change_of_password(auth_api: Callable[[Role], "AuthenticatedClient"])
         # Who asks, the password, the rows that are held.
         *("SELECT sessions", "SELECT users"),
         *("BEGIN", "SELECT users FOR UPDATE", "SELECT sessions FOR UPDATE", "SELECT sessions FOR UPDATE"),
-        *("UPDATE sessions", "INSERT refresh_tokens", "UPDATE users", "SELECT users"),
+        *("INSERT refresh_tokens", "UPDATE users", "SELECT users"),
         *("INSERT audit_entries", "INSERT outbox", "COMMIT"),
         # The cached copy and the message to the worker.
         *("SELECT users", "UPDATE outbox"),

@@ -38,5 +38,7 @@ def _insert_unless_taken(user: User) -> None:
     """Run the same statements for a free address and for a taken one."""
     User.objects.bulk_create([user], ignore_conflicts=True)
     owner_id = UserSelector.id_by_email(email=user.email) or user.pk
-    job = "users.send_welcome_email" if owner_id == user.pk else "users.send_address_taken"
-    outbox.enqueue(job, {"user_id": str(owner_id)})
+    if owner_id == user.pk:
+        outbox.enqueue("users.send_welcome_email", {"user_id": str(owner_id)})
+    else:
+        outbox.enqueue("users.send_address_taken", {"user_id": str(owner_id)})

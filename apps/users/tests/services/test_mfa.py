@@ -63,8 +63,8 @@ def test_a_secret_is_encrypted_at_rest_and_asked_for_only_once_it_is_confirmed()
     assert f"secret={setup.secret}&" in setup.otpauth_uri
     assert "/Layerline:ada%40example.com?" in setup.otpauth_uri
     assert _status(user) == OFF
-    assert isinstance(UserService.login(email=user.email, password=PASSWORD), Credentials)
     assert (_told(), _audited()) == ([], [])
+    assert isinstance(UserService.login(email=user.email, password=PASSWORD), Credentials)
 
 
 def test_each_setup_makes_another_secret_until_one_is_confirmed() -> None:
@@ -169,7 +169,7 @@ def test_turned_off_nothing_is_left_of_it_and_the_password_is_enough_again() -> 
 
     assert _status(user) == OFF
     assert signed_in(user).access
-    assert (_told(), _audited()) == ([Notice.MFA_DISABLED], [("mfa_disabled", user.pk)])
+    assert (_told(), _audited()) == ([Notice.MFA_DISABLED], [("mfa_disabled", user.pk), ("signed_in", user.pk)])
     assert not MfaChallenge.objects.exists()
     assert _status(other) == ON
 
