@@ -139,9 +139,13 @@ class TestTransaction:
 @pytest.mark.django_db(transaction=True)
 class TestBrokerAway:
     def test_a_closed_port_delays_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
-        assert seconds_to_enqueue("hello") < 0.3
-        assert states() == [OutboxState.PENDING]
+        taken = []
+        for _ in range(3):
+            use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
+            taken.append(seconds_to_enqueue("hello"))
+        # Other programs may have had the processor during one of them; a wait of ours would be in each.
+        assert min(taken) < 0.3
+        assert states() == [OutboxState.PENDING] * 3
 
     def test_a_server_that_never_answers_costs_less_than_a_second_in_all(
         self, black_hole: str, monkeypatch: pytest.MonkeyPatch
