@@ -90,6 +90,19 @@ def test_a_token_among_the_subprotocols_signs_in_and_stands_in_no_log(
     assert token not in (logs / "sockets.log").read_text(encoding="utf-8")
 
 
+def test_a_ticket_in_the_address_signs_in_once_and_stands_in_no_log(
+    socket_server: Server, token: str, logs: Path
+) -> None:
+    ticket = socket_server.send("POST", "/api/v1/auth/ticket/", token=token).json()["ticket"]
+
+    with _open(socket_server, f"{_SPEAKING}?ticket={ticket}") as socket:
+        assert _receive(socket)["type"] == "welcome"
+    with _open(socket_server, f"{_SPEAKING}?ticket={ticket}") as socket:
+        assert _closed(socket) == 4401
+
+    assert ticket not in (logs / "sockets.log").read_text(encoding="utf-8")
+
+
 def test_a_bad_token_closes_the_socket(socket_server: Server, token: str) -> None:
     offered = [Subprotocol("layerline.v1"), Subprotocol(f"bearer.{token}x")]
 
