@@ -55,9 +55,8 @@ class Narrator(Observer):
             # The usual way to find out whether the server knows a script.
             self.tell(REDIS, shown, started, detail=FORGOTTEN)
             return
-        # What a script means by numbers only the script knows.
-        is_read = error is None and (name in _READS or (name in _SCRIPTS and isinstance(result, bytes | None)))
-        detail = _outcome(result) if is_read else ""
+        found = None if error else _found(name, result)
+        detail = "" if found is None else _outcome(found)
         self.tell(REDIS, shown, started, detail=detail, error=type(error).__name__ if error else "")
 
     @override
@@ -108,9 +107,21 @@ def place(error: BaseException) -> str:
     return found
 
 
-def _outcome(result: Any) -> str:
+def _found(name: str, result: Any) -> list[Any] | None:
+    """Return what was looked up, None for what is not there; or None altogether if nothing was."""
+    if name in _READS:
+        return result if isinstance(result, list) else [result]
+    if name in _SCRIPTS and isinstance(result, bytes | None):
+        return [result]
+    # A script that looks up answers with the state it did so in, and then with what it found there; what another one
+    # means by numbers only that one knows.
+    if name in _SCRIPTS and isinstance(result, list) and result and isinstance(result[0], bytes):
+        return [value for value in result[1:] if isinstance(value, bytes | None)]
+    return None
+
+
+def _outcome(values: list[Any]) -> str:
     """Tell a hit from a miss."""
-    values = result if isinstance(result, list) else [result]
     found = sum(value is not None for value in values)
     if found in {0, len(values)}:
         return "hit" if found else "miss"

@@ -247,4 +247,4 @@ def test_a_tree_comes_back_from_its_file_as_it_was(recording: Recording) -> None
     [flow] = recorded(recording)
     raw = flows.read(flow.id)[1]
     assert json.loads(json.dumps(raw)) == raw
-    assert set(raw[0]) == {"kind", "name", "start", "took", "detail", "error", "place", "children"}
+    assert set(raw[0]) == {"kind", "name", "start", "took", "detail", "error", "place", "module", "children"}
