@@ -5,11 +5,12 @@ import os
 # One prefix for each process of a run: parallel workers and parallel runs share one Redis without meeting.
 os.environ["REDIS_KEY_PREFIX"] = f"test:{os.getpid()}"
 # What fails in a test is nobody's fault.
-os.environ["SENTRY_DSN"] = os.environ["SENTRY_DSN_FILE"] = ""
+os.environ.pop("SENTRY_DSN", None)
+os.environ.pop("SENTRY_DSN_FILE", None)
 
-from config import env, logs
+from config import env, logs  # noqa: E402  # they read what was just set
 
-from .base import *  # noqa: F403  # settings modules stack
+from .base import *  # noqa: E402, F403  # as above; settings modules stack
 
 SECRET_KEY = "test-only-" + "s" * 50
 JWT_KEYS = [{"kid": "test", "secret": "test-only-" + "j" * 32, "sign": True}]
