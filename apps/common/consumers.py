@@ -106,7 +106,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
             if not self._is_given_up:
                 raise
         finally:
-            log.info("socket", path=scope["path"], code=self._code)
+            log.info("socket", path=scope["path"], close_code=self._code)
 
     @property
     def actor(self) -> Actor:

@@ -169,5 +169,5 @@ def test_the_log_tells_of_each_socket_once_and_of_no_token(sockets: Sockets, tok
     with capture_logs() as lines:
         sockets(SPEAKING, tokens.good("canary"), subprotocols=["layerline.v1"]).leave()
 
-    assert [(line["event"], line["path"], line["code"]) for line in lines] == [("socket", SPEAKING, 1000)]
+    assert [(line["event"], line["path"], line["close_code"]) for line in lines] == [("socket", SPEAKING, 1000)]
     assert "canary" not in str(lines)
