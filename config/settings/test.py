@@ -8,9 +8,9 @@ os.environ["REDIS_KEY_PREFIX"] = f"test:{os.getpid()}"
 os.environ.pop("SENTRY_DSN", None)
 os.environ.pop("SENTRY_DSN_FILE", None)
 
-from config import env, logs  # noqa: E402  # they read what was just set
+from config import env, logs  # they read what was just set
 
-from .base import *  # noqa: E402, F403  # as above; settings modules stack
+from .base import *  # noqa: F403  # as above; settings modules stack
 
 SECRET_KEY = "test-only-" + "s" * 50
 JWT_KEYS = [{"kid": "test", "secret": "test-only-" + "j" * 32, "sign": True}]
