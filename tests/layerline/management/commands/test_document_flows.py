@@ -66,9 +66,9 @@ def _run(folder: Path, database: str, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def _keys() -> set[bytes]:
-    """Return what is there, but for what tests in other processes have at this moment."""
-    return {name for name in redis.client().scan_iter(match="*", count=1_000) if not name.startswith(b"test:")}
+def _keys_of(process: subprocess.Popen[str]) -> list[bytes]:
+    """Return what stands under the prefix that a run has for itself."""
+    return list(redis.client().scan_iter(match=f"test:{process.pid}:*", count=1_000))
 
 
 @pytest.mark.slow
@@ -95,7 +95,6 @@ def test_two_at_once_wait_for_each_other_and_neither_a_fault_nor_a_killed_run_is
 ) -> None:
     other = tmp_path_factory.mktemp("other")
     (other / "flows.toml").write_text(_FLOWS.replace("401", "200"), encoding="utf-8")
-    keys = _keys()
     with connection._nodb_cursor() as cursor:
         cursor.execute(f'CREATE DATABASE "{database}"')
 
@@ -105,7 +104,7 @@ def test_two_at_once_wait_for_each_other_and_neither_a_fault_nor_a_killed_run_is
     assert [good.returncode, bad.returncode] == [0, 1]
     assert said[1] == ["CommandError: who-am-i: GET /api/v1/auth/me/ came out as 401 Unauthorized and not as 200"]
     assert [file.name for file in other.iterdir()] == ["flows.toml"]
-    assert _keys() <= keys
+    assert [*_keys_of(good), *_keys_of(bad)] == []
 
 
 def test_it_runs_under_settings_that_keep_a_database_for_it() -> None:
