@@ -225,6 +225,7 @@ def test_a_silent_registration_is_the_same_work_whether_the_address_is_taken(
         "BEGIN",
         "INSERT users",
         "SELECT users",
+        "INSERT audit_entries",
         "INSERT outbox",
         "COMMIT",
         "UPDATE outbox",

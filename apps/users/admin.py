@@ -25,6 +25,13 @@ from apps.users.selectors import AuditSelector, MfaSelector
 from apps.users.services import ErasureService, MfaChallengeService, MfaService, UserService
 from infrastructure.redis import RedisUnavailable
 
+# What somebody did who did not say who it was.
+_BY_SOMEBODY: Final = {
+    AuditAction.LOGIN_FAILURES,
+    AuditAction.MFA_FAILURES,
+    AuditAction.REGISTRATION_TRIED,
+    AuditAction.TOKEN_REUSED,
+}
 _TIMES: Final = ("email_verified_at", "last_login", "created_at", "updated_at", "erased_at")
 
 
@@ -260,6 +267,8 @@ class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
 
     @admin.display
     def by(self, entry: Any) -> str:
+        if entry.action in _BY_SOMEBODY:
+            return "somebody"
         return "the owner" if entry.actor_id == entry.account_id else _person(entry.actor_id, entry.actor_email)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -5,11 +5,13 @@ class AuditAction(TextChoices):
     """What can have been done to an account; the past tense of the service's method, and how it is told to a person."""
 
     REGISTERED = "registered", "account opened"
+    REGISTRATION_TRIED = "registration_tried", "registration with its address tried"
     UPDATED = "updated", "account changed"
     DEACTIVATED = "deactivated", "account closed"
     REACTIVATED = "reactivated", "account opened again"
     ERASED = "erased", "account erased"
     SIGNED_IN = "signed_in", "signed in"
+    LOGIN_FAILURES = "login_failures", "many failed logins"
     SIGNED_OUT = "signed_out", "signed out"
     SIGNED_OUT_EVERYWHERE = "signed_out_everywhere", "signed out everywhere"
     SESSION_ENDED = "session_ended", "session ended"

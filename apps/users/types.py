@@ -106,8 +106,8 @@ class Credentials:
 class LinkMail:
     """A mail with a link, as it is to be sent."""
 
-    to: str
-    name: str
+    to: str = field(repr=False)
+    name: str = field(repr=False)
     link: str = field(repr=False)
 
 
@@ -115,7 +115,7 @@ class LinkMail:
 class Challenge:
     """What a client receives instead, when the password was right and a code is still to come."""
 
-    mfa_token: str
+    mfa_token: str = field(repr=False)
     expires_in: int
     mfa_required: bool = True
 
@@ -124,8 +124,8 @@ class Challenge:
 class MfaSetup:
     """What an app needs to know: typed in, or as the QR code of the address."""
 
-    secret: str
-    otpauth_uri: str
+    secret: str = field(repr=False)
+    otpauth_uri: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What each kind of mail says: its subject, and what its templates are given."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
 from typing import Final
@@ -58,7 +58,7 @@ class Message:
 
     template: str
     subject: str
-    context: Mapping[str, str]
+    context: Mapping[str, str] = field(repr=False)
 
 
 def sender_name() -> str:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -51,6 +52,11 @@ class IdempotencyService:
             if text is not None:
                 IdempotencyKey.objects.create(**scope, fingerprint=fingerprint, answer=text)
         return answer
+
+    @staticmethod
+    def forget(*, user_id: UUID) -> None:
+        """Delete all that is kept of a user's requests."""
+        IdempotencyKey.objects.filter(user_id=user_id).delete()
 
     @staticmethod
     def purge_expired() -> int:

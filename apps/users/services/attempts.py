@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import transaction
 from uuid6 import uuid7
 
-from apps.users.enums import Notice
+from apps.users.enums import AuditAction, Notice
 from apps.users.managers import UserManager
 from apps.users.selectors import SessionSelector
+from apps.users.services.audit import AuditService
 from apps.users.services.notices import NoticeService
 from infrastructure import origin
 from infrastructure.gate import Gate, GateFull
@@ -45,6 +46,8 @@ def delay_after_failures(email: str) -> None:
 def count_failure(*, email: str, user_id: UUID | None) -> None:
     """Count a login that failed; once in an hour the owner of the account is told that they are too many.
 
+    The audit trail is told as often: an entry for each would let anybody fill it.
+
     Args:
         user_id: The account's; None if there is none, of which nobody must learn: it is counted, and told to nobody,
             in the same time.
@@ -57,8 +60,10 @@ def count_failure(*, email: str, user_id: UUID | None) -> None:
     if failures.remaining or not hit([notices]).allowed:
         return
     log.warning("login_failures", account_id=str(user_id) if user_id else None)
+    account_id = user_id or uuid7()
     with transaction.atomic():
-        NoticeService.tell_owner(user_id=user_id or uuid7(), notice=Notice.LOGIN_FAILURES)
+        AuditService.record(action=AuditAction.LOGIN_FAILURES, account_id=account_id)
+        NoticeService.tell_owner(user_id=account_id, notice=Notice.LOGIN_FAILURES)
 
 
 def _failures(email: str) -> Limit:

@@ -5,6 +5,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.common.enums import Role
+from apps.common.services import IdempotencyService
 from apps.common.types import Actor
 from apps.users.enums import AuditAction
 from apps.users.exceptions import OwnAccountError
@@ -82,6 +83,7 @@ def _delete_what_belongs_to(user: User) -> None:
         TotpDevice.objects.filter(user=user),
     ):
         rows.delete()
+    IdempotencyService.forget(user_id=user.pk)
     user.groups.clear()
     user.user_permissions.clear()
 

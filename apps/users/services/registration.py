@@ -2,10 +2,12 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
+from apps.users.enums import AuditAction
 from apps.users.managers import UserManager
 from apps.users.models import User
 from apps.users.selectors import UserSelector
 from apps.users.services.accounts import UserService
+from apps.users.services.audit import AuditService
 from apps.users.services.passwords import require_good_password
 from apps.users.types import Account
 from infrastructure.queue import outbox
@@ -39,6 +41,8 @@ def _insert_unless_taken(user: User) -> None:
     User.objects.bulk_create([user], ignore_conflicts=True)
     owner_id = UserSelector.id_by_email(email=user.email) or user.pk
     if owner_id == user.pk:
+        AuditService.record(action=AuditAction.REGISTERED, account_id=owner_id)
         outbox.enqueue("users.send_welcome_email", {"user_id": str(owner_id)})
     else:
+        AuditService.record(action=AuditAction.REGISTRATION_TRIED, account_id=owner_id)
         outbox.enqueue("users.send_address_taken", {"user_id": str(owner_id)})

@@ -56,10 +56,12 @@ def test_an_entry_is_told_as_a_person_would(browser: Browser, admin: User) -> No
         action=AuditAction.UPDATED, account_id=ada.pk, actor_id=admin.pk, fields=["name", "role"], role="moderator"
     )
     AuditService.record(action=AuditAction.DEACTIVATED, account_id=gone, actor_id=admin.pk)
+    AuditService.record(action=AuditAction.TOKEN_REUSED, account_id=ada.pk)
     AuditEntry.objects.create(action="room_emptied", account_id=ada.pk, actor_id=gone, address="192.0.2.1")
 
     assert _rows(browser) == [
         ["room_emptied", "ada@example.com", str(gone), "192.0.2.1"],
+        ["refresh token used twice", "ada@example.com", "somebody", "-"],
         ["account closed", str(gone), "root@admin.test", "-"],
         ["account changed: name, role (now moderator)", "ada@example.com", "root@admin.test", "-"],
         ["signed in", "ada@example.com", "the owner", "-"],

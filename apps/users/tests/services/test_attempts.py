@@ -9,7 +9,7 @@ from django.core import mail
 from pytest_django import Settings
 
 from apps.users.exceptions import WrongCredentialsError
-from apps.users.models import Session
+from apps.users.models import AuditEntry, Session
 from apps.users.services import UserService
 from apps.users.tasks import send_security_notice
 from apps.users.tests.factories import PASSWORD, UserFactory
@@ -128,6 +128,7 @@ def test_the_owner_is_told_once_in_an_hour_when_they_become_too_many() -> None:
         "users.send_security_notice",
         {"user_id": str(user.pk), "notice": "login_failures"},
     )
+    assert [(entry.action, entry.account_id) for entry in AuditEntry.objects.all()] == [("login_failures", user.pk)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,14 +5,15 @@ from uuid import UUID
 
 import pytest
 import structlog
+from pytest_django import Settings
 
 from apps.common.exceptions import AppException
 from apps.users.enums import AuditAction
 from apps.users.exceptions import LastAdminError, WrongCredentialsError
-from apps.users.models import AuditEntry, Session
-from apps.users.services import AuditService, SessionService, UserService
+from apps.users.models import AuditEntry, Session, User
+from apps.users.services import AuditService, RegistrationService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
-from apps.users.tests.support import redis_refusing
+from apps.users.tests.support import redis_refusing, signed_in
 from apps.users.types import Credentials
 from infrastructure.origin import Origin, coming_from
 from infrastructure.redis import RedisUnavailable
@@ -54,8 +55,7 @@ def test_a_life_leaves_one_entry_for_each_thing_done() -> None:
     admin = AdminFactory.create()
     user_id = UserService.register(email="ada@example.com", name="Ada", password=PASSWORD).id
 
-    credentials = UserService.login(email="ada@example.com", password=PASSWORD)
-    assert isinstance(credentials, Credentials)
+    credentials = signed_in(User.objects.get(pk=user_id))
     session = {"session_id": str(Session.objects.get().pk)}
     credentials = SessionService.refresh(token=credentials.refresh)
     SessionService.resume(access=credentials.access)
@@ -75,6 +75,18 @@ def test_a_life_leaves_one_entry_for_each_thing_done() -> None:
         ("deactivated", admin.pk, {}),
         ("reactivated", admin.pk, {}),
     ]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_silent_registration_is_told_of_the_account_that_has_the_address(settings: Settings, *, taken: bool) -> None:
+    settings.REGISTRATION_DISCLOSES_TAKEN = False
+    if taken:
+        UserFactory.create(email="ada@example.com")
+
+    RegistrationService.sign_up(email="ada@example.com", name="Ada", password=PASSWORD)
+
+    user = User.objects.get(email="ada@example.com")
+    assert _entries(user.pk) == [("registration_tried" if taken else "registered", user.pk, {})]
 
 
 def test_a_change_is_told_by_the_names_of_its_fields_and_the_new_role_alone() -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
+from apps.common.models import IdempotencyKey
 from apps.users.enums import AuditAction, LinkPurpose, Notice
 from apps.users.exceptions import (
     ErasedAccountError,
@@ -60,12 +61,17 @@ def _erase(user: User, password: str = PASSWORD) -> None:
     ErasureService.erase_own(user_id=user.pk, password=password)
 
 
+def _answer_kept_for(user: User) -> None:
+    IdempotencyKey.objects.create(user_id=user.pk, route="r", digest="d", fingerprint="f", answer="Ada Lovelace")
+
+
 def _everything_of(user: User) -> None:
     """Give the account a row in each table that can hold one."""
     UserService.login(email=user.email, password=PASSWORD)
     TotpDevice.objects.create(user=user, secret="JBSWY3DPEHPK3PXP")
     RecoveryCode.objects.create(user=user, digest="d" * 64)
     MfaChallenge.objects.create(user=user, version=1, expires_at=timezone.now())
+    _answer_kept_for(user)
     user.groups.add(Group.objects.create(name="editors"))
     user.user_permissions.add(Permission.objects.all()[0])
 
@@ -92,11 +98,13 @@ def test_everything_that_belongs_to_it_is_gone() -> None:
     user, other = UserFactory.create(), UserFactory.create()
     _everything_of(user)
     UserService.login(email=other.email, password=PASSWORD)
+    _answer_kept_for(other)
 
     _erase(user)
 
     assert [session.user_id for session in Session.objects.all()] == [other.pk]
     assert [token.session.user_id for token in RefreshToken.objects.all()] == [other.pk]
+    assert [key.user_id for key in IdempotencyKey.objects.all()] == [other.pk]
     for model in (TotpDevice, RecoveryCode, MfaChallenge):
         assert not model.objects.exists()
     user.refresh_from_db()
