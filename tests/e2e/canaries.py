@@ -102,10 +102,15 @@ def without_the_address_of_a_cached_account(name: str, text: str) -> str:
 
 @dataclass
 class Collector:
-    """Takes the place of Sentry, and keeps what it is sent."""
+    """Takes the place of Sentry and of a collector of spans, and keeps what it is sent."""
 
     port: int = 0
     reports: list[str] = field(default_factory=list)
+    spans: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def dsn(self) -> str:
@@ -119,13 +124,17 @@ class Collector:
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    """Listen for reports until the end of the block."""
+    """Listen for reports and spans until the end of the block."""
     kept = Collector()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the name of http.server
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.reports.append(gzip.decompress(body).decode())
+            if self.path == "/v1/traces":
+                # Whatever is text in it stands there as it is.
+                kept.spans.append(body.decode(errors="replace"))
+            else:
+                kept.reports.append(gzip.decompress(body).decode())
             self.send_response(200)
             self.end_headers()
 

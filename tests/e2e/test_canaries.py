@@ -1,9 +1,9 @@
 """The canary drill: whatever is sent or answered under a secret's name must be found nowhere afterwards.
 
 Real servers with production's logs, a worker, a command, each with its own log; a Redis and a broker of the drill's
-own, which are read to the last entry; a dump of every table; every report that was sent. A new route is part of it as
-soon as the table of its slice's `tests/routes.py` declares it, and the names under which it sends or answers secrets
-stand in `canaries.py`.
+own, which are read to the last entry; a dump of every table; every report and span that was sent. A new route is part
+of it as soon as the table of its slice's `tests/routes.py` declares it, and the names under which it sends or answers
+secrets stand in `canaries.py`.
 """
 
 import json
@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from django.db import connection
 
 from apps.common.tests.access import Call, Route
 from apps.users.models import User
+from apps.users.tests.authenticator import code_at
 from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
 from apps.users.tests.routes import EMAIL
 from infrastructure.queue.models import OutboxRow, OutboxState
@@ -56,7 +58,8 @@ class Drill:
     environment: dict[str, str]
     redis: Broker
     broker: Broker
-    reports: Collector
+    collected: Collector
+    mailbox: Mailbox
     folder: Path
     canaries: Canaries
 
@@ -75,6 +78,14 @@ class Drill:
         tokens: dict[str, Any] = response.json()
         return tokens
 
+    def mailed_token(self, address: str) -> str:
+        """Return the token of the link that is mailed to the address."""
+        [mail] = wait_until(lambda: [mail for mail in self.mailbox.mails if mail["To"] == address], seconds=30)
+        text = mail.get_body(("plain",))
+        assert text is not None
+        (token,) = re.findall(r"#token=([\w-]+)", text.get_content())
+        return str(token)
+
     def search(self) -> list[str]:
         """Return what of all that is found, and where."""
         return [leak for place, text in self._places() for leak in self.canaries.found_in(place, text)]
@@ -88,7 +99,8 @@ class Drill:
                     yield f"{name} {key}", without_the_address_of_a_cached_account(key, entry)
         for log in self.folder.iterdir():
             yield log.name, log.read_text(encoding="utf-8")
-        yield from ((f"report {number}", report) for number, report in enumerate(self.reports.reports))
+        yield from ((f"report {number}", text) for number, text in enumerate(self.collected.reports))
+        yield from ((f"spans {number}", text) for number, text in enumerate(self.collected.spans))
 
 
 @pytest.fixture
@@ -96,7 +108,7 @@ def drill(transactional_db: None, mailbox: Mailbox, tmp_path: Path) -> Iterator[
     redis, broker = Broker(), Broker()
     redis.start()
     broker.start()
-    with collector() as reports:
+    with collector() as collected:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.e2e.drill_settings",
             "E2E_REDIS_KEY_PREFIX": settings.REDIS_KEY_PREFIX,
@@ -104,12 +116,14 @@ def drill(transactional_db: None, mailbox: Mailbox, tmp_path: Path) -> Iterator[
             "REDIS_URL": redis.url,
             "BROKER_URL": broker.url,
             "SMTP_PORT": str(mailbox.port),
-            "DRILL_SENTRY_DSN": reports.dsn,
+            "DRILL_SENTRY_DSN": collected.dsn,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
             "LOG_LEVEL": "DEBUG",
             **{f"THROTTLE_{scope.upper()}": "1000000/min" for scope in settings.THROTTLE_RATES},
         }
         with running(gunicorn, log=tmp_path / "web.log", environment=environment) as server:
-            yield Drill(server, environment, redis, broker, reports, tmp_path, _keys())
+            yield Drill(server, environment, redis, broker, collected, mailbox, tmp_path, _keys())
     redis.stop()
     broker.stop()
 
@@ -145,6 +159,35 @@ def _live(drill: Drill) -> None:
     )
     assert (made.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
     assert drill.send("POST", "/api/v1/auth/logout/", body={"refresh": newer["refresh"]}).status_code == 204
+
+
+def _add_second_factor(drill: Drill) -> None:
+    """Turn the second factor on, sign in with it, renew its recovery codes, and turn it off."""
+    user = UserFactory.create()
+    token = drill.sign_in(user.email)["access"]
+    password = {"password": PASSWORD}
+    setup = drill.send("POST", "/api/v1/auth/mfa/setup/", body=password, token=token).json()
+    code = {"code": code_at(setup["secret"], int(time.time()) // 30)}
+    on = drill.send("POST", "/api/v1/auth/mfa/confirm/", body=password | code, token=token).json()
+    answer = {"mfa_token": drill.sign_in(user.email)["mfa_token"], "code": on["recovery_codes"][0]}
+    assert drill.send("POST", "/api/v1/auth/mfa/verify/", body=answer | {"code": "wrong-code-1"}).status_code == 401
+    assert drill.send("POST", "/api/v1/auth/mfa/verify/", body=answer).status_code == 200
+    for action in ("recovery", "disable"):
+        assert drill.send("POST", f"/api/v1/auth/mfa/{action}/", body=password, token=token).ok
+
+
+def _follow_links(drill: Drill) -> None:
+    """Reset a password and change an address by the links that are mailed."""
+    user, other = UserFactory.create(), f"{uuid4().hex}@example.com"
+    drill.send("POST", "/api/v1/auth/password/reset/", body={"email": user.email})
+    new = {"token": drill.mailed_token(user.email), "new": f"lanterns {uuid4().hex}"}
+    assert drill.send("POST", "/api/v1/auth/password/reset/confirm/", body=new).status_code == 204
+    login = {"email": user.email, "password": new["new"]}
+    token = drill.send("POST", _LOGIN, body=login).json()["access"]
+    change = {"email": other, "password": new["new"]}
+    assert drill.send("POST", "/api/v1/auth/email/change/", body=change, token=token).status_code == 202
+    confirmed = drill.send("POST", "/api/v1/auth/email/verify/", body={"token": drill.mailed_token(other)})
+    assert confirmed.status_code == 204
 
 
 def _administer(drill: Drill) -> None:
@@ -223,6 +266,7 @@ def _finished() -> bool:
 
 def test_no_secret_is_found_anywhere_after_a_life_with_every_route(drill: Drill) -> None:
     _live(drill)
+    _add_second_factor(drill)
     _administer(drill)
     for address, route in ROUTES:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
@@ -234,13 +278,15 @@ def test_no_secret_is_found_anywhere_after_a_life_with_every_route(drill: Drill)
     # Once with the jobs waiting at the broker, and once with all of them done.
     found = drill.search()
     with worker(log=drill.folder / "worker.log", environment=drill.environment):
+        _follow_links(drill)
         wait_until(_finished, seconds=60)
-        wait_until(lambda: len(drill.reports.events()) >= 4, seconds=30)
-    found += drill.search()
+        wait_until(lambda: len(drill.collected.events()) >= 4, seconds=30)
+        found += drill.search()
 
     assert found == []
-    assert len(drill.canaries.secrets) > 20
-    assert Counter(event["exception"]["values"][-1]["type"] for event in drill.reports.events()) == {
+    assert len(drill.canaries.secrets) > 50
+    assert any("POST" in spans for spans in drill.collected.spans)
+    assert Counter(event["exception"]["values"][-1]["type"] for event in drill.collected.events()) == {
         "RuntimeError": 3,
         "OperationalError": 1,
     }
