@@ -1,4 +1,4 @@
-"""The project's Markdown, taken apart: links, headings, blocks of code with the mark above them."""
+"""The project's Markdown, taken apart: links, headings, tables, blocks of code with the mark above them."""
 
 import re
 from collections.abc import Iterator
@@ -86,6 +86,27 @@ def blocks(page: Path) -> Iterator[Block]:
             after = next((later.content for later in tokens[number + 1 :] if later.type == "fence"), "")
             line = token.map[0] + 1 if token.map else 0
             yield Block(page, line, before["text"] if before else "", token.content, after)
+
+
+def tables(page: Path) -> list[list[list[Token]]]:
+    """Return the tables of a page, each as its rows of cells, the titles first."""
+    found: list[list[list[Token]]] = []
+    for token, inline in pairwise(_tokens(page)):
+        match token.type:
+            case "table_open":
+                found.append([])
+            case "tr_open":
+                found[-1].append([])
+            case "th_open" | "td_open":
+                found[-1][-1].append(inline)
+    return found
+
+
+def sentences(page: Path) -> Iterator[str]:
+    """Yield the text of each paragraph."""
+    for token, inline in pairwise(_tokens(page)):
+        if token.type == "paragraph_open":
+            yield inline.content
 
 
 @cache
