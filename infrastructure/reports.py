@@ -17,8 +17,7 @@ from sentry_sdk.integrations.redis import RedisIntegration
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn
 
-from infrastructure import redaction
-from infrastructure.queue.signals import job_failed
+from infrastructure import faults, redaction
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Breadcrumb, DataCollectionUserOptions, Event, Hint
@@ -53,7 +52,7 @@ class BadAddressError(Exception):
 
 
 def configure(*, dsn: str, environment: str, transport: Transport | None = None) -> None:
-    """Send what nobody foresaw in requests, jobs, tasks and commands to Sentry.
+    """Send what nobody foresaw in requests, sockets, jobs, tasks and commands to Sentry.
 
     Args:
         dsn: Where to; '' sends nothing.
@@ -88,11 +87,10 @@ def configure(*, dsn: str, environment: str, transport: Transport | None = None)
         )
     except BadDsn:
         raise BadAddressError from None
-    # A job's error is recorded in its row and goes no further.
-    job_failed.connect(_report_job)
+    faults.met.connect(_report)
 
 
-def _report_job(error: Exception, **_: Any) -> None:
+def _report(error: Exception, **_: Any) -> None:
     sentry_sdk.capture_exception(error)
 
 

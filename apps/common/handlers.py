@@ -16,6 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from apps.common.exceptions import AppException, FieldError, InvalidInputError, ThrottledError
+from infrastructure import faults
 from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable
 from infrastructure.storage import StorageUnavailable
@@ -147,6 +148,8 @@ def custom_exception_handler(exception: Exception, context: dict[str, Any]) -> R
 def error_frame(exception: Exception) -> dict[str, Any]:
     """Turn whatever a frame led to into what its sender is told: what a problem document says, without the HTTP."""
     code = _logged_code(exception)
+    if code == "internal_error":
+        faults.met.send_robust(sender=error_frame, error=exception)
     document = problem_document(code, detail=_detail(exception, code), errors=_field_errors(exception))
     frame = {"type": "error", "code": code, "detail": document["detail"], "request_id": document["request_id"]}
     if "errors" in document:

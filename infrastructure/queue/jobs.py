@@ -11,9 +11,9 @@ from celery import Task, shared_task
 from django.db import connection, transaction
 from django.utils import timezone
 
+from infrastructure import faults
 from infrastructure.queue import publisher
 from infrastructure.queue.models import OutboxRow, OutboxState
-from infrastructure.queue.signals import job_failed
 
 type Work = Callable[..., None]
 
@@ -122,7 +122,7 @@ def _attempt(row: OutboxRow, work: Work) -> None:
     except Exception as error:  # noqa: BLE001  # whatever a job raises is recorded in its row
         row.mark_failed(error, timezone.now())
         if row.attempts == 1 or row.state == OutboxState.DEAD:
-            job_failed.send_robust(sender=OutboxRow, error=error)
+            faults.met.send_robust(sender=OutboxRow, error=error)
         report = log.error if row.state == OutboxState.DEAD else log.warning
         # Where and not what: an exception's own text may hold what the job worked on.
         report("job_failed", error=row.last_error, attempts=row.attempts, places=_places(error))

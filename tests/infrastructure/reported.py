@@ -25,8 +25,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from apps.common.views import BaseViewSet
-from infrastructure import redis, reports
-from infrastructure.queue.signals import job_failed
+from infrastructure import faults, redis, reports
 
 # Made here, so that no line of the source, which a report shows, holds one.
 CANARIES: Final = {
@@ -106,6 +105,6 @@ def main() -> None:
         try:
             failing(CANARIES["token"])
         except ValueError as error:
-            job_failed.send(sender=None, error=error)
+            faults.met.send(sender=None, error=error)
     failing.apply((CANARIES["token"],))
     json.dump({"events": kept.events, "canaries": [*CANARIES.values(), ADDRESS, PHONE]}, sys.stdout)

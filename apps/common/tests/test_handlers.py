@@ -18,6 +18,7 @@ from apps.common.handlers import (
     problem_response,
 )
 from apps.common.tests.support import CANARY, FAULTS
+from infrastructure import faults
 
 pytestmark = pytest.mark.urls("apps.common.tests.support")
 
@@ -267,6 +268,22 @@ def test_a_socket_is_told_which_fields_are_wrong_and_when_to_come_back() -> None
         ("throttled", 8),
         ("service_unavailable", 5),
     ]
+
+
+def test_whoever_reports_hears_of_a_socket_what_nobody_foresaw_and_nothing_else() -> None:
+    told: list[Exception] = []
+
+    def listen(error: Exception, **_: Any) -> None:
+        told.append(error)
+
+    faults.met.connect(listen)
+    try:
+        for kind in ("denied", "redis-away", "invalid", "unforeseen"):
+            error_frame(FAULTS[kind])
+    finally:
+        faults.met.disconnect(listen)
+
+    assert told == [FAULTS["unforeseen"]]
 
 
 def test_a_socket_is_told_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:

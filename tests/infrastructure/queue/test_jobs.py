@@ -13,9 +13,9 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.utils import timezone
 
+from infrastructure import faults
 from infrastructure.queue import jobs
 from infrastructure.queue.models import OutboxRow, OutboxState
-from infrastructure.queue.signals import job_failed
 from tests.infrastructure.queue import example_jobs
 
 
@@ -143,7 +143,7 @@ class TestFailure:
         def listen(error: Exception, **_: Any) -> None:
             told.append(type(error).__name__)
 
-        job_failed.connect(listen)
+        faults.met.connect(listen)
         try:
             counts = []
             for attempts, since in ((0, 0), (1, 1), (30, 23), (31, 25)):
@@ -151,7 +151,7 @@ class TestFailure:
                 run(published("tests.write_then_fail", attempts=attempts, first_failed_at=first_failed_at))
                 counts.append(len(told))
         finally:
-            job_failed.disconnect(listen)
+            faults.met.disconnect(listen)
 
         assert counts == [1, 1, 1, 2]
         assert set(told) == {"RefusedError"}
