@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -82,6 +83,19 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     def __repr__(self) -> str:
         # What a log or an error report may hold.
         return f"<User: {self.pk}>"
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Tell whether the password is right, for the price of one hash; a hash of another kind or cost is replaced.
+
+        Django's own, which its admin site logs in by, would write over a password that was changed since it was read.
+        """
+
+        def upgrade(raw: str | None) -> None:
+            better = make_password(raw)
+            if User.objects.filter(pk=self.pk, password=self.password).update(password=better):
+                self.password = better
+
+        return check_password(raw_password, self.password, upgrade)
 
     @property
     def email_verified(self) -> bool:

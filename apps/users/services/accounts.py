@@ -18,7 +18,7 @@ from apps.users.services.attempts import count_failure, delay_after_failures
 from apps.users.services.audit import AuditService
 from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
-from apps.users.services.passwords import is_password_of, require_good_password
+from apps.users.services.passwords import require_good_password
 from apps.users.services.sessions import SessionService, end_all_sessions
 from apps.users.types import Account, Challenge, Credentials
 from infrastructure.passwords import nobodys_hash
@@ -71,7 +71,7 @@ class UserService:
         # An unknown address takes the same way as a known one, or the time would tell them apart.
         found = UserSelector.by_email(email=email)
         user = found or User(password=nobodys_hash(), is_active=False)
-        if not is_password_of(user, password) or not user.is_active:
+        if not user.check_password(password) or not user.is_active:
             count_failure(email=email, user_id=found.pk if found else None)
             raise WrongCredentialsError
         if MfaSelector.is_on(user_id=user.pk):

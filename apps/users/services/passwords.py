@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -92,18 +92,6 @@ def require_good_password(password: str, user: User, *, field: str = "password")
         ) from None
 
 
-def is_password_of(user: User, password: str) -> bool:
-    """Tell whether the password is right, for the price of one hash; a hash of another kind or cost is replaced."""
-
-    def upgrade(raw: str) -> None:
-        # Django's own would write over a password that was changed since it was read.
-        better = make_password(raw)
-        if User.objects.filter(pk=user.pk, password=user.password).update(password=better):
-            user.password = better
-
-    return check_password(password, user.password, upgrade)
-
-
 def require_password(user_id: UUID, password: str, *, field: str = "password") -> User:
     """Return the account as it was when the password was found right. Call it outside of a transaction: it is slow.
 
@@ -114,7 +102,7 @@ def require_password(user_id: UUID, password: str, *, field: str = "password") -
         WrongPasswordError: If it is wrong.
     """
     user = User.objects.filter(pk=user_id).first()
-    if user is None or not is_password_of(user, password):
+    if user is None or not user.check_password(password):
         raise WrongPasswordError(field)
     return user
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core import checks
 from django.core.management import call_command
 from django.db import IntegrityError, connection
@@ -30,6 +31,26 @@ def test_the_database_refuses_what_would_break_a_rule_whoever_writes_it(
 
     with pytest.raises(IntegrityError, match=constraint):
         User.objects.filter(pk=user.pk).update(**columns)
+
+
+def test_a_hash_of_another_kind_is_replaced_when_its_password_is_checked() -> None:
+    user = UserFactory.create(password=make_password(PASSWORD, hasher="bcrypt_sha256"))
+
+    assert user.check_password(PASSWORD)
+
+    assert user.password.startswith("argon2$argon2id$")
+    assert User.objects.get(pk=user.pk).password == user.password
+
+
+def test_checking_an_old_hash_does_not_undo_a_change_of_password_that_came_between() -> None:
+    user = UserFactory.create(password=make_password(PASSWORD, hasher="bcrypt_sha256"))
+    read_before = User.objects.get(pk=user.pk)
+    changed = make_password("another lantern at sea")
+    User.objects.filter(pk=user.pk).update(password=changed)
+
+    assert read_before.check_password(PASSWORD)
+
+    assert User.objects.get(pk=user.pk).password == changed
 
 
 def test_an_address_is_unique() -> None:
