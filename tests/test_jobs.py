@@ -20,17 +20,25 @@ def _sources() -> Iterator[Path]:
         yield from (path for path in (ROOT / folder).rglob("*.py") if "tests" not in path.parts)
 
 
-def _enqueued() -> set[str]:
+def _calls(function: str) -> list[ast.Call]:
     calls = [
         node
         for path in _sources()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "enqueue"
+        if isinstance(node, ast.Call) and function in {getattr(node.func, "attr", ""), getattr(node.func, "id", "")}
     ]
-    names = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
+    assert calls
+    return calls
+
+
+def _texts(values: list[ast.expr]) -> set[str]:
     # A name that is put together could not be found, here or by a reader.
-    assert len(names) == len(calls) > 0
-    return {str(name) for name in names}
+    assert all(isinstance(value, ast.Constant) for value in values)
+    return {str(value.value) for value in values if isinstance(value, ast.Constant)}
+
+
+def _enqueued() -> set[str]:
+    return _texts([call.args[0] for call in _calls("enqueue")])
 
 
 def _scheduled() -> set[str]:
@@ -39,8 +47,11 @@ def _scheduled() -> set[str]:
 
 
 def _declared() -> set[str]:
+    """Return the project's own jobs: the registry also has those of tests that ran before in this process."""
+    declared = _texts([keyword.value for call in _calls("job") for keyword in call.keywords if keyword.arg == "name"])
     current_app.loader.import_default_modules()
-    return {name for name in jobs.names() if not name.startswith("tests.")}
+    assert declared <= jobs.names()
+    return declared
 
 
 def test_every_enqueued_name_is_a_job() -> None:

@@ -27,17 +27,15 @@ def mailbox() -> Iterator[Mailbox]:
 @pytest.fixture(scope="session")
 def environment(django_db_setup: None, mailbox: Mailbox) -> Iterator[dict[str, str]]:
     """What every program is told: where its neighbours are."""
-    broker = Broker()
-    broker.start()
-    yield {
-        "DJANGO_SETTINGS_MODULE": "tests.e2e.settings",
-        "E2E_REDIS_KEY_PREFIX": settings.REDIS_KEY_PREFIX,
-        "DATABASE_URL": database_url(),
-        "BROKER_URL": broker.url,
-        "SMTP_PORT": str(mailbox.port),
-        "LOG_LEVEL": "INFO",
-    }
-    broker.stop()
+    with Broker() as broker:
+        yield {
+            "DJANGO_SETTINGS_MODULE": "tests.e2e.settings",
+            "E2E_REDIS_KEY_PREFIX": settings.REDIS_KEY_PREFIX,
+            "DATABASE_URL": database_url(),
+            "BROKER_URL": broker.url,
+            "SMTP_PORT": str(mailbox.port),
+            "LOG_LEVEL": "INFO",
+        }
 
 
 @pytest.fixture(scope="session")

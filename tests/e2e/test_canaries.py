@@ -105,10 +105,7 @@ class Drill:
 
 @pytest.fixture
 def drill(transactional_db: None, mailbox: Mailbox, tmp_path: Path) -> Iterator[Drill]:
-    redis, broker = Broker(), Broker()
-    redis.start()
-    broker.start()
-    with collector() as collected:
+    with Broker() as redis, Broker() as broker, collector() as collected:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.e2e.drill_settings",
             "E2E_REDIS_KEY_PREFIX": settings.REDIS_KEY_PREFIX,
@@ -124,8 +121,6 @@ def drill(transactional_db: None, mailbox: Mailbox, tmp_path: Path) -> Iterator[
         }
         with running(gunicorn, log=tmp_path / "web.log", environment=environment) as server:
             yield Drill(server, environment, redis, broker, collected, mailbox, tmp_path, _keys())
-    redis.stop()
-    broker.stop()
 
 
 def _keys() -> Canaries:

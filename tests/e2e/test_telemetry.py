@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.e2e.servers import gunicorn, running
-from tests.infrastructure.queue.servers import wait_until, worker
+from tests.infrastructure.queue.servers import Broker, wait_until, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -72,8 +72,10 @@ def text(span: Span, key: str) -> str:
 
 def test_a_request_with_its_statements_and_its_task_is_one_trace(environment: dict[str, str], tmp_path: Path) -> None:
     account = {"email": "canary@example.com", "name": "Canary", "password": "canary lanterns", "phone": "+442079460000"}
-    with collector() as collected:
+    with collector() as collected, Broker() as own:
         telling = environment | {
+            # Or a worker that tells nothing, of another test, might take the job.
+            "BROKER_URL": own.url,
             "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
             "OTEL_SERVICE_NAME": "shop",
             "OTEL_BSP_SCHEDULE_DELAY": "200",

@@ -28,13 +28,11 @@ LIMIT: Final = 0.55 if SAMPLES >= 1_000 else timing.chance(SAMPLES)
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
     """The server of production without its limits, whose jobs nobody does: a worker would take the processor's time."""
-    broker = Broker()
-    broker.start()
     rates = {f"THROTTLE_{scope.upper()}": "1000000/min" for scope in settings.THROTTLE_RATES}
-    own = {"BROKER_URL": broker.url, "REGISTRATION_DISCLOSES_TAKEN": "false", "LOG_LEVEL": "WARNING"}
-    with running(gunicorn, log=logs / "timing.log", environment=environment | rates | own) as server:
-        yield server
-    broker.stop()
+    with Broker() as broker:
+        own = {"BROKER_URL": broker.url, "REGISTRATION_DISCLOSES_TAKEN": "false", "LOG_LEVEL": "WARNING"}
+        with running(gunicorn, log=logs / "timing.log", environment=environment | rates | own) as server:
+            yield server
 
 
 @pytest.mark.parametrize("name", timing.NAMES)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import redis
@@ -60,6 +61,13 @@ class Broker:
         command = [str(_BINARY), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", os.devnull]
         self._process = subprocess.Popen(command, cwd="/")
         wait_until(self._answers)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         if self._process is not None:
