@@ -1,5 +1,6 @@
 """What a client sees of accounts: over a real socket, from the web server to the mail."""
 
+import os
 import re
 from collections import Counter
 from email.message import EmailMessage
@@ -18,6 +19,8 @@ from tests.infrastructure.support import at_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
+# `LOGINS=2000` is the drill, for a machine that does nothing else.
+LOGINS: Final = int(os.environ.get("LOGINS", "200"))
 _ACCOUNT: Final = {"email": "ada@example.com", "name": "Ada Lovelace", "password": PASSWORD}
 
 
@@ -155,11 +158,11 @@ def test_the_eleventh_login_waits_whatever_address_it_claims(production_server: 
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
 
 
-@pytest.mark.timeout(180)
-def test_of_two_hundred_simultaneous_logins_over_four_processes_exactly_ten_are_tried(four_workers: Server) -> None:
+@pytest.mark.timeout(900)
+def test_of_many_simultaneous_logins_over_four_processes_exactly_ten_are_tried(four_workers: Server) -> None:
     UserFactory.create(email="ada@example.com")
     body = {"email": "ada@example.com", "password": "not the one at all"}
 
-    answers = at_once(200, lambda _: four_workers.send("POST", "/api/v1/auth/login/", json=body, timeout=60))
+    answers = at_once(LOGINS, lambda _: four_workers.send("POST", "/api/v1/auth/login/", json=body, timeout=60))
 
-    assert Counter(map(_problem, answers)) == {(401, "authentication_failed"): 10, (429, "throttled"): 190}
+    assert Counter(map(_problem, answers)) == {(401, "authentication_failed"): 10, (429, "throttled"): LOGINS - 10}
