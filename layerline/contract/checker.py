@@ -29,10 +29,15 @@ def check(root: Path, paths: Sequence[Path] = ()) -> list[Finding]:
     """
     root = root.resolve()
     with _paused_collector(), _deep_recursion():
-        project = Project.read(root)
-        found = {*_rules(project), *directions.check(project)}
+        found = _found(root)
     wanted = [path.resolve().relative_to(root).as_posix() for path in paths]
     return sorted(finding for finding in found if not wanted or any(_is_below(finding.path, path) for path in wanted))
+
+
+def _found(root: Path) -> set[Finding]:
+    """Return all findings, and let go of the syntax trees, which nobody else should walk through."""
+    project = Project.read(root)
+    return {*_rules(project), *directions.check(project)}
 
 
 @contextmanager
