@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from apps.common.urls import health_urlpatterns
 from apps.common.views import unknown_path
+from apps.users.admin import OwnPasswordView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.users.urls")),
@@ -18,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Last below /api/, so that an unknown path is a problem document in every environment.
     re_path(r"^api/", unknown_path),
     path("health/", include(health_urlpatterns)),
+    # Before Django's own, which would change the password past the service.
+    path("admin/password_change/", admin.site.admin_view(OwnPasswordView.as_view())),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,28 +1,37 @@
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.html import format_html
 
 from apps.common.admin import ServiceAdmin, reason
 from apps.common.enums import Role
-from apps.common.exceptions import AppException
+from apps.common.exceptions import AppException, InvalidInputError, ThrottledError
 from apps.common.pagination import CappedPaginator
 from apps.common.requests import actor
 from apps.users.enums import AuditAction
 from apps.users.managers import UserManager
 from apps.users.models import AuditEntry, Session, User
 from apps.users.selectors import AuditSelector, MfaSelector
-from apps.users.services import ErasureService, MfaChallengeService, MfaService, UserService
+from apps.users.services import (
+    AttemptService,
+    ErasureService,
+    MfaChallengeService,
+    MfaService,
+    PasswordService,
+    UserService,
+)
 from infrastructure.redis import RedisUnavailable
 
 # What somebody did who did not say who it was.
@@ -45,6 +54,19 @@ class SignInForm(AdminAuthenticationForm):
         help_text="Of your app, or a recovery code. Empty if your second factor is off.",
     )
 
+    def clean(self) -> dict[str, Any]:
+        """Check the password, unless it was tried too often: the limits are those of logins over the API."""
+        try:
+            AttemptService.admit_login(email=self.cleaned_data.get("username", ""))
+        except ThrottledError as error:
+            raise ValidationError(_with_time(error), code=error.code) from None
+        return super().clean()
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Return what is told of a wrong password, and count it."""
+        AttemptService.login_failed(email=self.cleaned_data.get("username", ""))
+        return super().get_invalid_login_error()
+
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
         super().confirm_login_allowed(user)  # type: ignore[arg-type]  # the stubs want their own user
         if not MfaSelector.is_on(user_id=user.pk):
@@ -60,6 +82,56 @@ class SignInForm(AdminAuthenticationForm):
 
 admin.site.login_form = SignInForm
 admin.site.login_template = "users/admin_login.html"
+
+
+class OwnPasswordForm(AdminPasswordChangeForm):
+    """Django's own, whose change goes through the service: sessions end, the owner is told, the trail knows it."""
+
+    names: ClassVar[Mapping[str, str]] = {"current": "old_password", "new": "new_password1"}
+
+    def clean_old_password(self) -> str:
+        """Leave it to the service to check it: each check costs a hash."""
+        password: str = self.cleaned_data["old_password"]
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        """Change the password once nothing else is wrong with the form."""
+        data: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            self._change(data["old_password"], data["new_password1"])
+        return data
+
+    def _change(self, current: str, new: str) -> None:
+        """Change it, or tell why not at a field: Django's page shows no other errors."""
+        try:
+            AttemptService.admit_password(user_id=self.user.pk)
+            self.user = PasswordService.change_at_site(user_id=self.user.pk, current=current, new=new)
+        except InvalidInputError as error:
+            for each in error.errors:
+                self.add_error(self.names[each.field], each.detail)
+        except ThrottledError as error:
+            self.add_error("old_password", _with_time(error))
+        except RedisUnavailable as error:
+            self.add_error("old_password", reason(error))
+
+    def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002  # Django's signature
+        """Return the account; it is saved."""
+        return self.user
+
+
+class OwnPasswordView(PasswordChangeView):
+    """The admin site's page for one's own password."""
+
+    form_class = OwnPasswordForm
+    success_url = reverse_lazy("admin:password_change_done")
+    template_name = "registration/password_change_form.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | admin.site.each_context(self.request)
+
+
+def _with_time(error: ThrottledError) -> str:
+    return f"{error.detail} The next is possible in {error.retry_after} s."
 
 
 class UserCreationForm(forms.ModelForm[User]):

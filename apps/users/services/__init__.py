@@ -1,6 +1,7 @@
 """Everything that writes: one class for each subject, one module for each class."""
 
 from apps.users.services.accounts import UserService
+from apps.users.services.attempts import AttemptService
 from apps.users.services.audit import AuditService
 from apps.users.services.avatars import AvatarService
 from apps.users.services.challenges import MfaChallengeService
@@ -15,6 +16,7 @@ from apps.users.services.registration import RegistrationService
 from apps.users.services.sessions import SessionService
 
 __all__ = [
+    "AttemptService",
     "AuditService",
     "AvatarService",
     "EmailAddressService",

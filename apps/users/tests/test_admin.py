@@ -7,10 +7,12 @@ from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.contrib.sessions.models import Session as BrowserSession
 from django.test import Client as Browser
+from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.users.enums import AuditAction, Notice
 from apps.users.exceptions import SessionRevokedError
-from apps.users.models import Session, User
+from apps.users.models import AuditEntry, Session, User
 from apps.users.services import ErasureService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.support import redis_refusing, row, signed_in
@@ -68,6 +70,117 @@ def test_signing_in_needs_no_redis(admin: User) -> None:
         response = browser.post("/admin/login/?next=/admin/", {"username": admin.email, "password": PASSWORD})
 
     assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
+
+
+def _sign_in(email: str, password: str) -> Any:
+    return Browser().post("/admin/login/?next=/admin/", {"username": email, "password": password})
+
+
+def test_guesses_count_together_with_those_over_the_api(admin: User, api: APIClient, settings: Any) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"login": (3, 60)}
+    guess = {"email": admin.email, "password": "not the one at all"}
+
+    assert api.post("/api/v1/auth/login/", guess).status_code == 401
+    assert "Please enter the correct" in _sign_in("ROOT@admin.test", "not the one at all").content.decode()
+    assert "Please enter the correct" in _sign_in(admin.email, "not the one at all").content.decode()
+    answer = _sign_in(admin.email, PASSWORD)
+
+    assert "Too many tries." in answer.content.decode()
+    assert BrowserSession.objects.count() == 0
+    assert api.post("/api/v1/auth/login/", guess | {"password": PASSWORD}).status_code == 429
+    assert _sign_in(UserFactory.create(is_staff=True).email, PASSWORD).status_code == 302
+
+
+def test_the_owner_is_told_of_too_many_guesses_here_as_well(admin: User, settings: Any) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"login_failures": (2, 3_600)}
+    settings.LOGIN_DELAY = 0
+
+    for _ in range(3):
+        _sign_in(admin.email, "not the one at all")
+
+    told = OutboxRow.objects.get()
+    assert (told.name, told.payload) == (
+        "users.send_security_notice",
+        {"user_id": str(admin.pk), "notice": Notice.LOGIN_FAILURES},
+    )
+
+
+def test_without_redis_a_tenth_of_the_guesses_is_left(settings: Any) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"login": (20, 60)}
+    # Of this test alone: what a process counts outlives a test.
+    email = AdminFactory.create(email=f"{uuid4().hex}@admin.test").email
+
+    with redis_refusing():
+        answers = [_sign_in(email, "not the one at all").content.decode() for _ in range(3)]
+
+    assert ["Too many tries." in answer for answer in answers] == [False, False, True]
+
+
+_OWN_PASSWORD = "/admin/password_change/"
+_NEW = "another lantern at sea"
+
+
+def _change(browser: Browser, *, old: str = PASSWORD, new: str = _NEW, again: str | None = None) -> Any:
+    return browser.post(_OWN_PASSWORD, {"old_password": old, "new_password1": new, "new_password2": again or new})
+
+
+def test_ones_own_password_is_changed_by_the_same_service(browser: Browser, admin: User) -> None:
+    access = signed_in(admin).access
+    assert browser.get(_OWN_PASSWORD).status_code == 200
+
+    response = _change(browser)
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/admin/password_change/done/")
+    assert browser.get(response.headers["Location"]).status_code == 200
+    admin.refresh_from_db()
+    assert admin.check_password(_NEW)
+    assert admin.token_version == 2
+    with pytest.raises(SessionRevokedError):
+        SessionService.resume(access=access)
+    assert OutboxRow.objects.get().payload == {"user_id": str(admin.pk), "notice": Notice.PASSWORD_CHANGED}
+    assert AuditEntry.objects.get(action=AuditAction.PASSWORD_CHANGED).account_id == admin.pk
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"old": "not the one at all"}, "This is not the password of the account."),
+        ({"new": PASSWORD}, "This is the password that the account has."),
+        ({"new": "password1"}, "This password is too common."),
+        ({"again": "a third lantern"}, "The two password fields didn’t match."),
+    ],
+)
+def test_a_password_that_is_not_changed_leaves_all_as_it_was(
+    browser: Browser, admin: User, change: dict[str, str], complaint: str
+) -> None:
+    before = row(admin.pk)
+
+    response = _change(browser, **change)
+
+    assert complaint in response.content.decode()
+    assert row(admin.pk) == before
+    assert OutboxRow.objects.count() == 0
+
+
+def test_whoever_took_over_a_browser_cannot_try_all_passwords(browser: Browser, admin: User, settings: Any) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"password": (1, 60)}
+    _change(browser, old="not the one at all")
+
+    response = _change(browser)
+
+    assert "Too many tries." in response.content.decode()
+    admin.refresh_from_db()
+    assert admin.check_password(PASSWORD)
+
+
+def test_without_redis_ones_own_password_stays_since_sessions_must_end_at_once(browser: Browser, admin: User) -> None:
+    before = row(admin.pk)
+
+    with redis_refusing():
+        response = _change(browser)
+
+    assert "does not answer" in response.content.decode()
+    assert row(admin.pk) == before
 
 
 @pytest.mark.parametrize(
