@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
@@ -75,7 +75,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
     listens_to: Sequence[str] = ()
     seconds_to_sign_in: ClassVar[float] = 10
     seconds_between_checks: ClassVar[float] = 10
-    # Whoever reads nothing for so long is given up, or all that is pushed would pile up here.
+    # Whoever is too slow a reader even for a close code is given up after so long.
     seconds_to_read: ClassVar[float] = 10
     _shapes: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
 
@@ -97,11 +97,13 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._code: int | None = None
         self._ref: dict[str, str] = {}
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
-        # What a frame leads to is pushed after its answer.
-        self._turn = asyncio.Lock()
+        self._outlet = realtime.outlet_of(scope, send, self._fall_behind)
         try:
             async with AsyncExitStack() as self._at_end:
-                await super().__call__(scope, receive, send)
+                try:
+                    await super().__call__(scope, receive, send)
+                finally:
+                    self._outlet.close()
         except asyncio.CancelledError:
             if not self._is_given_up:
                 raise
@@ -135,6 +137,13 @@ class BaseConsumer(AsyncWebsocketConsumer):
         """Tell that somebody is there."""
         return {"type": "pong"}
 
+    def heard(self, text: str) -> None:
+        """Send what is pushed to one of the groups."""
+        self._outlet.write(realtime.prepared(text))
+
+    def interrupted(self) -> None:
+        """Take note that something may have been missed, which no socket of hints has to."""
+
     async def connect(self) -> None:
         """Accept the socket; only a foreign page is refused with HTTP 403, since a close code is for who is let in."""
         structlog.contextvars.bind_contextvars(request_id=str(uuid7()))
@@ -165,26 +174,29 @@ class BaseConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         self._is_closed, self._code = True, code
+        self._outlet.close()
 
     @override
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close the socket, unless it is closed."""
         if not self._is_closed:
             self._is_closed = True
+            self._outlet.close()
             await super().close(code, reason)
 
     async def _take_turn(self, work: Callable[[], Awaitable[Answer]]) -> None:
-        """Do one thing at a time, and answer with what came of it."""
+        """Do one thing, and answer with what came of it; what it leads to is pushed after its answer."""
         request_id = str(uuid7())
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            async with self._turn:
-                self._ref = {}
-                try:
-                    answer = await work()
-                except Exception as error:  # noqa: BLE001  # the one handler of errors maps and logs each
-                    await self._refuse(error)
-                else:
-                    await self._send({"type": "ack"} | self._ref | dict(answer) | {"request_id": request_id})
+            self._outlet.hold()
+            self._ref = {}
+            try:
+                answer = await work()
+            except Exception as error:  # noqa: BLE001  # the one handler of errors maps and logs each
+                await self._refuse(error)
+            else:
+                await self._send({"type": "ack"} | self._ref | dict(answer) | {"request_id": request_id})
+            self._outlet.release()
 
     async def _read(self, text: str | None) -> Answer:
         frame = _parsed(text)
@@ -212,9 +224,8 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._signed_in = signed_in
         structlog.contextvars.bind_contextvars(user_id=str(self.actor.id))
         welcome = await self.opened()
-        if self.listens_to:
-            texts = await self._at_end.enter_async_context(realtime.listening(self.listens_to))
-            self._run(self._forward(texts))
+        for group in self.listens_to:
+            await self._at_end.enter_async_context(realtime.listening(group, self))
         self._is_open.set()
         return {"type": "welcome", "you": str(self.actor.id), "expires_at": signed_in.expires_at.isoformat(), **welcome}
 
@@ -246,22 +257,19 @@ class BaseConsumer(AsyncWebsocketConsumer):
         if not self._is_closed:
             await self.send(json.dumps(frame))
 
-    async def _forward(self, texts: AsyncIterator[str]) -> None:
-        """Send what is pushed, until whoever should read it does not."""
-        async for text in texts:
-            try:
-                async with asyncio.timeout(self.seconds_to_read), self._turn:
-                    if not self._is_closed:
-                        await self.send(text)
-            except TimeoutError:
-                self._give_up()
-                return
+    def _fall_behind(self) -> None:
+        """End the socket of too slow a reader, who must not be waited for."""
+        self._run(self._close_too_slow())
 
-    def _give_up(self) -> None:
-        """End without a close code, which would wait behind all that is not read."""
-        self._is_closed = self._is_given_up = True
-        if self._task:
-            self._task.cancel()
+    async def _close_too_slow(self) -> None:
+        try:
+            async with asyncio.timeout(self.seconds_to_read):
+                await self.close(CloseCode.TOO_SLOW)
+        except TimeoutError:
+            # A close code would wait behind all that is not read.
+            self._code, self._is_given_up = CloseCode.TOO_SLOW, True
+            if self._task:
+                self._task.cancel()
 
     async def _watch(self) -> None:
         """Close the socket of whoever does not sign in in time, or is signed in no longer."""

@@ -22,3 +22,4 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
     NOT_FOUND = 4404
     TOO_FAST = 4429
+    TOO_SLOW = 4431

@@ -128,10 +128,16 @@ CACHES = {
     },
 }
 
+# Publish and subscribe: nothing is kept for whoever is not there, so nothing piles up.
+CHANNEL_LAYER = env.choice("CHANNEL_LAYER", ("hub", "pubsub"), "hub")
 CHANNEL_LAYERS = {
     "default": {
-        # Publish and subscribe: nothing is kept for whoever is not there, so nothing piles up.
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": {
+            # One subscription of a process to each group, and the way to its sockets that docs/realtime.md draws.
+            "hub": "infrastructure.realtime.layer.RedisHubLayer",
+            # That of channels_redis, for comparison: one queue, task and dispatch for each socket.
+            "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        }[CHANNEL_LAYER],
         "CONFIG": {
             "hosts": [
                 {

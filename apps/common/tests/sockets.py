@@ -76,6 +76,10 @@ class Socket:
         """Take nothing any more: what the application sends next waits for good."""
         self._loop.call_soon_threadsafe(self._reads.clear)
 
+    def read_again(self) -> None:
+        """Take what waits, and what follows."""
+        self._loop.call_soon_threadsafe(self._reads.set)
+
     def has_ended(self) -> bool:
         """Tell whether the application ends by itself."""
         self._wait(self._communicator.wait(PATIENCE))

@@ -11,6 +11,8 @@ from infrastructure import realtime
 
 SPEAKING = "/ws/speaking/"
 HURRIED = "/ws/hurried/"
+# More than waits for anybody.
+LONG_NEWS = [{"type": "news", "text": "x" * 60_000}] * 5
 
 
 def test_a_frame_of_someone_who_is_signed_in_no_longer_closes_the_socket(sockets: Sockets, tokens: Tokens) -> None:
@@ -52,10 +54,36 @@ def test_a_store_that_is_away_signs_nobody_out(sockets: Sockets, tokens: Tokens)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_reads_nothing_is_given_up(sockets: Sockets, tokens: Tokens) -> None:
+def test_whoever_reads_nothing_is_given_up_once_too_much_waits(sockets: Sockets, tokens: Tokens) -> None:
     socket = sockets(HURRIED, tokens.good("token"))
     socket.stop_reading()
 
-    realtime.push("speakers", {"type": "news"})
+    with capture_logs() as lines:
+        realtime.push("speakers", *LONG_NEWS)
+        assert socket.has_ended()
 
-    assert socket.has_ended()
+    assert [line["close_code"] for line in lines if line["event"] == "socket"] == [4431]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_is_slow_reads_all_of_less(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(SPEAKING, tokens.good("token"))
+    socket.stop_reading()
+    realtime.push("speakers", *LONG_NEWS[:3])
+    realtime.push("speakers", {"type": "the last"})
+
+    socket.read_again()
+
+    assert [socket.receive()["type"] for _ in range(4)] == ["news", "news", "news", "the last"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_reader_who_reads_again_in_time_is_told_why_he_is_closed(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets(SPEAKING, tokens.good("token"))
+    socket.stop_reading()
+    realtime.push("speakers", *LONG_NEWS)
+    assert socket.is_quiet()
+
+    socket.read_again()
+
+    assert socket.closed() == 4431
