@@ -63,8 +63,7 @@ class Supervisor:
         sources = [folder for folder in SOURCES if (root / folder).is_dir()]
         web = [*python, "uvicorn", "config.asgi:application", "--host", ports.HOST, "--port", str(port)]
         web += ["--no-proxy-headers", "--no-access-log", "--lifespan=off", "--timeout-graceful-shutdown=5", "--reload"]
-        # A frame that no consumer would take is not read, and compression would cost each socket 44 kB.
-        web += ["--ws-max-size=65536", "--ws-per-message-deflate=false"]
+        web += ["--ws=infrastructure.realtime.protocol:FrameProtocol"]
         web += ["--use-colors" if self._output.coloured else "--no-use-colors"]
         celery = [*python, "celery", "--quiet", "-A", "config.celery"]
         self._web = self._child("web", [*web, *(f"--reload-dir={folder}" for folder in sources)])

@@ -42,7 +42,7 @@ class Server:
 def uvicorn(port: int, application: str = "config.asgi:application") -> list[str]:
     """Return the command of `make run`, which serves HTTP and sockets over ASGI."""
     command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--ws-max-size=65536", "--ws-per-message-deflate=false"]
+    command += ["--ws=infrastructure.realtime.protocol:FrameProtocol"]
     return [*command, "--no-proxy-headers", "--no-access-log", "--no-use-colors"]
 
 

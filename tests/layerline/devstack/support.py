@@ -44,6 +44,11 @@ async def application(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body.encode()})
 """,
+    "infrastructure/__init__.py": "",
+    "infrastructure/realtime/__init__.py": "",
+    "infrastructure/realtime/protocol.py": """
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol as FrameProtocol
+""",
     # Stands in front of the installed one, in the project's folder: starting the real worker takes seconds.
     "celery/__init__.py": "",
     "celery/__main__.py": """
@@ -72,7 +77,7 @@ class Project:
         """Put a program in the place of each that a run starts."""
         for name, text in _FILES.items():
             path = self.root / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
     def start(

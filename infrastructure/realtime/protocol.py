@@ -1,0 +1,170 @@
+"""WebSockets on uvicorn: `uvicorn --ws infrastructure.realtime.protocol:FrameProtocol`.
+
+Takes the finished frames of outlets as they are, and mends what a stranger could do to uvicorn's own protocol.
+"""
+
+import socket
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+from websockets.protocol import State
+
+from infrastructure.realtime.outlets import BACKLOG, FRAMES
+
+# Bytes of a message from a client, whatever `--ws-max-size` allows; a larger one closes the socket with 1009.
+MESSAGE_BYTES: Final = 64 * 1024
+# Seconds in which the other side may read what waits for it, once the socket is to be closed.
+CLOSE_PATIENCE: Final = 5.0
+# Bytes that the system takes before it has sent them. It would take megabytes, which are nobody's backlog then.
+_UNSENT: Final = 64 * 1024
+_INTERNET: Final = frozenset({socket.AF_INET, socket.AF_INET6})
+# Bytes that are parsed before the application has read what was in them: a message of a few bytes takes some hundred
+# while it waits.
+_SLICE: Final = 4 * 1024
+
+
+class FrameProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which writes finished frames too, waits for no reader, and answers every handshake.
+
+    Frames are never compressed: a compressor costs each socket 44 kB, and each delivery the work again.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn.available_extensions = None
+        self.conn.max_message_size = min(self.config.ws_max_size, MESSAGE_BYTES)
+        self._unread = b""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection.family in _INTERNET and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the reader in this process."""
+        return self.transport.get_write_buffer_size()
+
+    def write_frame(self, frame: bytes) -> None:
+        """Write a frame without waiting; nothing happens where the socket is not open."""
+        if self.conn.state is State.OPEN and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    async def drained(self) -> None:
+        """Wait until little waits for the reader."""
+        await self.writable.wait()
+
+    async def run_asgi(self) -> None:
+        extensions: Any = self.scope["extensions"]
+        extensions[FRAMES] = self
+        await super().run_asgi()
+        self._end_soon()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._read()
+        return message
+
+    async def send(self, message: Any) -> None:
+        is_close = message["type"] == "websocket.close"
+        if is_close:
+            # A close code is for a slow reader too, and waits for nobody.
+            self.writable.set()
+        await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+        if is_close:
+            self._end_soon()
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        self._read()
+
+    def handle_cont(self, event: Frame) -> None:
+        # A fragment without data adds nothing, and any number of them would be kept.
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if self.backlog > BACKLOG:
+            # It asks for answers and reads none.
+            self.transport.abort()
+        elif not self.close_sent:
+            super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.close_sent or self.curr_msg_data_type == "bytes" or _is_text(self.frames):
+            super().send_receive_event_to_app()
+        else:
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Close the socket of whoever breaks the protocol, in a way that lets him read why."""
+        if self.close_sent:
+            return
+        if not self.handshake_complete or self.conn.close_sent is None:
+            self._refuse_handshake()
+            return
+        close, self.close_sent = self.conn.close_sent, True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        # What is still on its way here is read and thrown away: the system resets a connection that is closed before,
+        # and the close code would be lost.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._end_soon()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._end_soon()
+
+    def shutdown(self) -> None:
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            self.transport.close()
+        else:
+            super().shutdown()
+        self._end_soon()
+
+    def _read(self) -> None:
+        """Parse what has come, until there is a message for the application."""
+        while self._unread and not (self.read_paused or self.transport.is_closing()):
+            data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
+            try:
+                super().data_received(data)
+            except UnicodeError:
+                # An address that is not ASCII.
+                self._refuse_handshake()
+            if self.conn.handshake_exc and not self.handshake_initiated:
+                self._refuse_handshake()
+        if self.transport.is_closing():
+            self._end_soon()
+
+    def _refuse_handshake(self) -> None:
+        """Answer what cannot become a socket, and end it."""
+        if not self.close_sent:
+            self.handshake_complete = self.close_sent = True
+            answer = b"".join(self.conn.data_to_send())
+            refusal = self.conn.reject(HTTPStatus.BAD_REQUEST, "This is no WebSocket handshake.\n")
+            self.transport.write(answer or refusal.serialize())
+            self.transport.close()
+
+    def _end_soon(self) -> None:
+        """End a connection that is to be closed, whether the other side reads what waits for it or not."""
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        if not self.disconnected:
+            self.close_timer = self.loop.call_later(CLOSE_PATIENCE, self.transport.abort)
+
+
+def _is_text(fragments: list[bytes]) -> bool:
+    try:
+        b"".join(fragments).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

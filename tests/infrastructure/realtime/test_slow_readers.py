@@ -1,0 +1,79 @@
+"""A real server, a hundred readers who never read, and one who does."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import quantiles
+
+import psutil
+import pytest
+
+from infrastructure.realtime.outlets import BACKLOG
+from tests.infrastructure.queue.servers import wait_until
+from tests.infrastructure.realtime.servers import TEXT, Uvicorn, Wire, uvicorn
+
+pytestmark = pytest.mark.slow
+
+SLOW = 100
+TEXT_OF_A_KILOBYTE = "x" * 1_020
+# What the system keeps of a connection, on both sides together.
+IN_THE_SYSTEM = 1024 * 1024
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Uvicorn]:
+    with uvicorn(tmp_path / "slow.log") as server:
+        yield server
+        assert "Traceback" not in server.said()
+
+
+def _speak(speaker: Wire, size: int) -> list[float]:
+    """Say so many bytes to everybody, hear all of them, and return the seconds that each text took."""
+    took = []
+    for _ in range(size // 1_024):
+        started = time.perf_counter()
+        speaker.say(TEXT_OF_A_KILOBYTE)
+        assert speaker.hear() == (TEXT, TEXT_OF_A_KILOBYTE.encode())
+        took.append(time.perf_counter() - started)
+    return took
+
+
+def _connections(server: Uvicorn) -> int:
+    return sum(one.status == "ESTABLISHED" for one in psutil.Process(server.pid).net_connections())
+
+
+def test_whoever_never_reads_is_closed_with_4431_and_costs_the_others_nothing(server: Uvicorn) -> None:
+    process = psutil.Process(server.pid)
+    with ExitStack() as stack:
+        speaker = stack.enter_context(Wire(server.port)).open("crowd")
+        slow = [stack.enter_context(Wire(server.port)).open("crowd") for _ in range(SLOW)]
+        before = process.memory_info().rss
+
+        took = _speak(speaker, IN_THE_SYSTEM + BACKLOG)
+        quick = _speak(speaker, IN_THE_SYSTEM)
+
+        # What waits for them, and not what was said: flat, however long it goes on.
+        assert process.memory_info().rss - before < SLOW * (BACKLOG + 64 * 1024)
+        assert quantiles(took, n=100)[98] < 0.1
+        # They get nothing any more, so they cost nothing.
+        assert quantiles(quick, n=100)[49] < quantiles(took, n=100)[49]
+        codes = set()
+        for reader in slow:
+            while (heard := reader.hear())[0] == TEXT:
+                pass
+            codes.add(int.from_bytes(heard[1][:2]))
+        assert codes == {4431}
+
+
+def test_whoever_does_not_even_read_why_is_given_up(server: Uvicorn) -> None:
+    with ExitStack() as stack:
+        speaker = stack.enter_context(Wire(server.port)).open("crowd")
+        for _ in range(SLOW):
+            stack.enter_context(Wire(server.port)).open("crowd")
+        assert _connections(server) == SLOW + 1
+
+        _speak(speaker, IN_THE_SYSTEM + BACKLOG)
+
+        wait_until(lambda: _connections(server) == 1, seconds=15)
+        assert _speak(speaker, 1_024)
