@@ -10,4 +10,13 @@ from infrastructure.realtime.listeners import listening
 from infrastructure.realtime.outlets import Outlet, outlet_of
 from infrastructure.realtime.pushes import push
 
-__all__ = ["Listener", "Outlet", "Prepared", "RealtimeUnavailable", "listening", "outlet_of", "prepared", "push"]
+__all__ = [
+    "Listener",
+    "Outlet",
+    "Prepared",
+    "RealtimeUnavailable",
+    "listening",
+    "outlet_of",
+    "prepared",
+    "push",
+]
