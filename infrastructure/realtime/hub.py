@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 from infrastructure.redis import RedisUnavailable
 
 # Seconds. Somebody who wants to listen waits so long for Redis to confirm it.
-PATIENCE: Final = 1.0
+PATIENCE: Final = 2.0
 # After so much silence Redis is asked whether it is there, and after as much again it is not.
 SILENCE: Final = 2.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
@@ -135,22 +135,30 @@ class Hub:
     async def _keep_up(self) -> None:
         pause = _FIRST_PAUSE
         while True:
-            connection = self._connect()
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._write(connection))
-                    tasks.create_task(self._read(connection))
+                await self._converse()
             except* (RedisError, OSError) as errors:
                 log.warning("realtime_lost", cause=type(_first(errors)).__name__)
-            finally:
-                with suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
+            except* Exception:
+                # Whatever it was, those who listen are to hear again.
+                log.exception("realtime_failed")
             if self._lose():
                 pause = _FIRST_PAUSE
             # Not all processes in the same instant.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _converse(self) -> None:
+        """Be connected until the connection breaks, or the last has left."""
+        connection = self._connect()
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write(connection))
+                tasks.create_task(self._read(connection))
+        finally:
+            with suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
 
     def _lose(self) -> bool:
         """Refuse those who wait, and remember whom to tell of it; return whether anything was confirmed at all."""

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from infrastructure.realtime.hub import PATIENCE, Hub, Listener
+from infrastructure.realtime.hub import Hub, Listener
 
 type Message = dict[str, Any]
 
@@ -25,6 +25,7 @@ type Message = dict[str, Any]
 FRAME: Final = "realtime.frame"
 # Connections for publishing that a process keeps at most; whoever finds none waits for his turn.
 _PUBLISHERS: Final = 10
+_PATIENCE: Final = 0.5
 
 log = structlog.get_logger("layerline.realtime")
 
@@ -83,7 +84,7 @@ class RedisHubLayer(BaseChannelLayer):
         # A connection that Redis has closed since is replaced; a Redis that does not answer is not asked twice.
         retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
         publishers = BlockingConnectionPool.from_url(
-            address, **{"max_connections": _PUBLISHERS, "timeout": PATIENCE / 2, "retry": retry, **options}
+            address, **{"max_connections": _PUBLISHERS, "timeout": _PATIENCE, "retry": retry, **options}
         )
         self._publisher = Redis(connection_pool=publishers)
         self._hubs: dict[AbstractEventLoop, Hub] = {}

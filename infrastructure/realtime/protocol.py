@@ -135,11 +135,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Parse what has come, until there is a message for the application."""
         while self._unread and not (self.read_paused or self.transport.is_closing()):
             data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
-            try:
-                super().data_received(data)
-            except UnicodeError:
-                # An address that is not ASCII.
-                self._refuse_handshake()
+            super().data_received(data)
             if self.conn.handshake_exc and not self.handshake_initiated:
                 self._refuse_handshake()
         if self.transport.is_closing():

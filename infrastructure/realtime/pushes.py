@@ -11,9 +11,11 @@ import structlog
 from channels.layers import get_channel_layer
 from django.db import transaction
 
-from infrastructure.realtime.hub import PATIENCE
 from infrastructure.realtime.layer import FRAME, RedisHubLayer
 from infrastructure.redis import RedisUnavailable, unavailable_as
+
+# Seconds that a caller is held up by a Redis that does not answer.
+PATIENCE: Final = 1.0
 
 log = structlog.get_logger("layerline.realtime")
 

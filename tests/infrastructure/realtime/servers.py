@@ -1,5 +1,6 @@
 """A real uvicorn, and clients that speak to it byte by byte."""
 
+import logging
 import os
 import socket
 import struct
@@ -8,8 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Final, Self
+from threading import Thread
+from typing import Any, Final, Self
+
+import uvicorn
 
 from tests.infrastructure.queue.servers import free_port, wait_until
 
@@ -27,9 +32,12 @@ _HEADERS: Final = (
 )
 
 
+_APPLICATION: Final = "tests.infrastructure.realtime.applications:application"
+
+
 @dataclass(frozen=True)
-class Uvicorn:
-    """A server that runs."""
+class Process:
+    """A server in a process of its own."""
 
     port: int
     pid: int
@@ -41,26 +49,57 @@ class Uvicorn:
 
 
 @contextmanager
-def uvicorn(log: Path, *, protocol: str = FRAME_PROTOCOL, options: tuple[str, ...] = ()) -> Iterator[Uvicorn]:
-    """Serve the applications of these tests until the end of the block."""
+def in_process(log: Path, *, protocol: str = FRAME_PROTOCOL) -> Iterator[Process]:
+    """Serve the applications of these tests from a process, until the end of the block."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "tests.infrastructure.realtime.applications:application"]
-    command += [f"--port={port}", f"--ws={protocol}", "--no-use-colors", "--lifespan=off", *options]
+    command = [sys.executable, "-m", "uvicorn", _APPLICATION]
+    command += [f"--port={port}", f"--ws={protocol}", "--no-use-colors", "--lifespan=off"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=dict(os.environ), stdout=output, stderr=output)
         try:
             wait_until(lambda: "Uvicorn running" in log.read_text(encoding="utf-8"), seconds=30)
-            yield Uvicorn(port, process.pid, log)
+            yield Process(port, process.pid, log)
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
+class Served:
+    """A server in a thread of this process, whose code is seen by what measures tests."""
+
+    def __init__(self, **options: Any) -> None:
+        self.port = free_port()
+        settings = {"port": self.port, "ws": FRAME_PROTOCOL, "lifespan": "off", "log_config": None} | options
+        self.server = uvicorn.Server(uvicorn.Config(_APPLICATION, **settings))
+        self._thread = Thread(target=self.server.run)
+        self._log = StringIO()
+        self._handler = logging.StreamHandler(self._log)
+
+    def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self._handler)
+        self._thread.start()
+        wait_until(lambda: self.server.started)
+        return self
+
+    def stop(self) -> None:
+        """End it, as a signal would."""
+        self.server.should_exit = True
+        self._thread.join(timeout=20)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        logging.getLogger().removeHandler(self._handler)
+
+    def said(self) -> str:
+        """Return what was written to the log meanwhile."""
+        return self._log.getvalue()
+
+
 class Wire:
     """One connection, over which a test sends what bytes it likes."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port: int = 0, *, over: socket.socket | None = None) -> None:
+        self.socket = over or socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._read = b""
 
     def __enter__(self) -> Self:

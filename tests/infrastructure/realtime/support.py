@@ -43,10 +43,10 @@ class Listener:
     def frames(self) -> list[dict[str, Any]]:
         return [json.loads(text) for text in self.texts]
 
-    async def until(self, *, frames: int = 0, interruptions: int = 0, seconds: float = 5) -> Self:
-        """Wait until it was told so much."""
-        async with asyncio.timeout(seconds):
-            while len(self.texts) < frames or self.interruptions < interruptions:
+    async def until(self, *, frames: int = 0, interruptions: int = 0, text: str = "") -> Self:
+        """Wait until it was told so much, and a text."""
+        async with asyncio.timeout(5):
+            while len(self.texts) < frames or self.interruptions < interruptions or (text and text not in self.texts):
                 self._told.clear()
                 await self._told.wait()
         return self

@@ -1,21 +1,26 @@
 """A real uvicorn with the frame protocol, and what strangers send to it."""
 
+import socket
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 from infrastructure.realtime.outlets import FRAMES
+from infrastructure.realtime.protocol import CLOSE_PATIENCE
+from tests.infrastructure.queue.servers import wait_until
 from tests.infrastructure.realtime.servers import (
     BINARY,
     CLOSE,
     PING,
     PONG,
     TEXT,
-    Uvicorn,
+    Served,
     Wire,
     frame,
-    uvicorn,
 )
 
 pytestmark = pytest.mark.slow
@@ -23,22 +28,23 @@ pytestmark = pytest.mark.slow
 LIMIT = 64 * 1024
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uvicorn]:
+@pytest.fixture(scope="module", params=["httptools", "h11"])
+def server(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """A server with each of uvicorn's ways to read a handshake."""
     # More than the protocol's own limit, which holds whatever stands here; and compression, which it never offers.
-    options = ("--ws-max-size=16777216", "--ws-per-message-deflate=true")
-    with uvicorn(tmp_path_factory.mktemp("uvicorn") / "frames.log", options=options) as server:
+    options = {"ws_max_size": 16 * 1024 * 1024, "ws_per_message_deflate": True}
+    with Served(http=request.param, **options) as server:
         yield server
         assert "Traceback" not in server.said()
 
 
 @pytest.fixture
-def wire(server: Uvicorn) -> Iterator[Wire]:
+def wire(server: Served) -> Iterator[Wire]:
     with Wire(server.port) as wire:
         yield wire
 
 
-def _echoes(server: Uvicorn) -> bool:
+def _echoes(server: Served) -> bool:
     """Tell whether the server still serves others."""
     with Wire(server.port) as wire:
         wire.open("echo").say("still there")
@@ -67,7 +73,7 @@ def test_whole_frames_of_any_size_arrive_as_they_were_written(wire: Wire, size: 
 
     assert wire.hear() == (TEXT, f"0 {'é' * size}".encode())
     assert wire.hear() == (TEXT, f"1 {'é' * size}".encode())
-    assert wire.hear() == (TEXT, b"backlog 0")
+    assert wire.hear()[1].startswith(b"backlog ")
 
 
 def test_nothing_is_written_behind_a_close_frame(wire: Wire) -> None:
@@ -111,7 +117,7 @@ def test_any_number_of_empty_fragments_is_no_message_and_takes_no_room(wire: Wir
 
 @pytest.mark.parametrize("fragments", [[b"\xff"], [b"\xe2\x82", b"("], [b"\xed\xa0\x80"], [b"ok", b"\xc3"]])
 def test_what_is_no_utf_8_closes_with_1007_and_leaves_no_traceback(
-    server: Uvicorn, wire: Wire, fragments: list[bytes]
+    server: Served, wire: Wire, fragments: list[bytes]
 ) -> None:
     wire.open("echo")
 
@@ -170,7 +176,7 @@ def test_what_is_no_frame_closes_with_1002(wire: Wire, data: bytes) -> None:
     assert wire.socket.recv(1) == b""
 
 
-def test_what_follows_bad_frames_is_not_answered(server: Uvicorn, wire: Wire) -> None:
+def test_what_follows_bad_frames_is_not_answered(server: Served, wire: Wire) -> None:
     wire.open("echo").send(frame(b"\xff") + frame(b"\xff") + frame(b"a"))
 
     assert wire.closed() == 1007
@@ -189,7 +195,7 @@ def test_what_follows_bad_frames_is_not_answered(server: Uvicorn, wire: Wire) ->
         (("Origin: a", "Origin: b"), 400),
     ],
 )
-def test_every_handshake_is_answered(server: Uvicorn, wire: Wire, headers: tuple[str, ...], status: int) -> None:
+def test_every_handshake_is_answered(server: Served, wire: Wire, headers: tuple[str, ...], status: int) -> None:
     wire.knock("echo", *headers)
 
     assert wire.answer().startswith(f"HTTP/1.1 {status} ".encode())
@@ -198,7 +204,7 @@ def test_every_handshake_is_answered(server: Uvicorn, wire: Wire, headers: tuple
 
 
 @pytest.mark.parametrize("path", ["echo?\xff", "\xff", "echo?" + "x" * LIMIT])
-def test_a_handshake_with_a_strange_address_is_answered(server: Uvicorn, wire: Wire, path: str) -> None:
+def test_a_handshake_with_a_strange_address_is_answered(server: Served, wire: Wire, path: str) -> None:
     wire.knock(path)
 
     assert wire.answer().startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 414 "))
@@ -226,7 +232,7 @@ def test_frames_that_come_before_the_answer_are_read_after_it(wire: Wire) -> Non
 
 
 @pytest.mark.parametrize("data", [b"\x81\x01a", frame(b"\xff"), frame(b"x" * (LIMIT + 1))])
-def test_bad_frames_that_come_before_the_answer_are_refused(server: Uvicorn, wire: Wire, data: bytes) -> None:
+def test_bad_frames_that_come_before_the_answer_are_refused(server: Served, wire: Wire, data: bytes) -> None:
     wire.knock("slowly")
     time.sleep(0.1)
     wire.send(data)
@@ -243,10 +249,76 @@ def test_many_small_messages_at_once_are_all_answered_in_order(wire: Wire) -> No
     assert [wire.hear()[1] for _ in range(5_000)] == [str(number).encode() for number in range(5_000)]
 
 
-def test_whoever_asks_for_answers_and_reads_none_is_cut_off(server: Uvicorn, wire: Wire) -> None:
+def test_whoever_asks_for_answers_and_reads_none_is_cut_off(server: Served, wire: Wire) -> None:
     wire.open("echo")
 
     with pytest.raises(ConnectionError):
         wire.send(frame(b"x" * 125, opcode=PING) * 500_000)
 
     assert _echoes(server)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with a certificate of this machine, and its key."""
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    return tmp_path
+
+
+def test_over_tls_whoever_breaks_the_protocol_is_told_too(certificates: Path) -> None:
+    options = {"ssl_certfile": certificates / "cert.pem", "ssl_keyfile": certificates / "key.pem"}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with Served(**options) as server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
+        with Wire(over=context.wrap_socket(plain)) as wire:
+            wire.open("written").say("1 3")
+            assert wire.hear() == (TEXT, "0 ééé".encode())
+            assert wire.hear()[0] == TEXT
+            wire.say(b"\xff")
+            assert wire.closed() == 1007
+            assert wire.has_ended()
+        assert "Traceback" not in server.said()
+
+
+def test_a_socket_of_the_file_system_serves_as_well(tmp_path: Path) -> None:
+    path = str(tmp_path / "server.sock")
+    with Served(uds=path), socket.socket(socket.AF_UNIX) as plain:
+        plain.settimeout(5)
+        plain.connect(path)
+        wire = Wire(over=plain).open("echo")
+        wire.say("a")
+        assert wire.hear() == (TEXT, b"a")
+
+
+def test_whoever_does_not_answer_a_ping_is_closed_and_cut_off_if_he_does_not_even_read() -> None:
+    with (
+        Served(ws_ping_interval=0.2, ws_ping_timeout=0.2) as server,
+        Wire(server.port) as wire,
+        Wire(server.port) as deaf,
+    ):
+        deaf.open("written").say("40 3000")
+        wire.open("echo")
+
+        assert wire.hear()[0] == PING
+        assert wire.closed() == 1011
+        assert wire.has_ended()
+        assert server.server.server_state.connections
+        wait_until(lambda: not server.server.server_state.connections, seconds=CLOSE_PATIENCE + 2)
+
+
+def test_a_server_that_stops_says_so_and_waits_for_nobody_for_long() -> None:
+    with Served() as server, Wire(server.port) as wire, Wire(server.port) as deaf, Wire(server.port) as leaving:
+        deaf.open("written").say("100 3000")
+        leaving.open("written").say("100 3000")
+        leaving.say((1000).to_bytes(2), opcode=CLOSE)
+        wire.open("echo").say("a")
+        assert wire.hear() == (TEXT, b"a")
+
+        started = time.monotonic()
+        server.stop()
+
+        assert time.monotonic() - started < CLOSE_PATIENCE + 2
+        assert wire.closed() == 1012
+        assert "Traceback" not in server.said()

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from structlog.testing import capture_logs
 
 from infrastructure import realtime
-from infrastructure.realtime.hub import PATIENCE
+from infrastructure.realtime.pushes import PATIENCE
 from tests.infrastructure.realtime.support import LAYERS, NEWS, hanging, layer, refusing, told
 
 pytestmark = pytest.mark.django_db(transaction=True)

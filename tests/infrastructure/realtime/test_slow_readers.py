@@ -9,9 +9,9 @@ from statistics import quantiles
 import psutil
 import pytest
 
-from infrastructure.realtime.outlets import BACKLOG
+from infrastructure.realtime.outlets import BACKLOG, FRAMES
 from tests.infrastructure.queue.servers import wait_until
-from tests.infrastructure.realtime.servers import TEXT, Uvicorn, Wire, uvicorn
+from tests.infrastructure.realtime.servers import TEXT, Process, Served, Wire, in_process
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +22,8 @@ IN_THE_SYSTEM = 1024 * 1024
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Uvicorn]:
-    with uvicorn(tmp_path / "slow.log") as server:
+def server(tmp_path: Path) -> Iterator[Process]:
+    with in_process(tmp_path / "slow.log") as server:
         yield server
         assert "Traceback" not in server.said()
 
@@ -39,11 +39,11 @@ def _speak(speaker: Wire, size: int) -> list[float]:
     return took
 
 
-def _connections(server: Uvicorn) -> int:
+def _connections(server: Process) -> int:
     return sum(one.status == "ESTABLISHED" for one in psutil.Process(server.pid).net_connections())
 
 
-def test_whoever_never_reads_is_closed_with_4431_and_costs_the_others_nothing(server: Uvicorn) -> None:
+def test_whoever_never_reads_is_closed_with_4431_and_costs_the_others_nothing(server: Process) -> None:
     process = psutil.Process(server.pid)
     with ExitStack() as stack:
         speaker = stack.enter_context(Wire(server.port)).open("crowd")
@@ -66,7 +66,7 @@ def test_whoever_never_reads_is_closed_with_4431_and_costs_the_others_nothing(se
         assert codes == {4431}
 
 
-def test_whoever_does_not_even_read_why_is_given_up(server: Uvicorn) -> None:
+def test_whoever_does_not_even_read_why_is_given_up(server: Process) -> None:
     with ExitStack() as stack:
         speaker = stack.enter_context(Wire(server.port)).open("crowd")
         for _ in range(SLOW):
@@ -77,3 +77,23 @@ def test_whoever_does_not_even_read_why_is_given_up(server: Uvicorn) -> None:
 
         wait_until(lambda: _connections(server) == 1, seconds=15)
         assert _speak(speaker, 1_024)
+
+
+def test_on_a_server_without_whole_frames_texts_arrive_and_whoever_falls_behind_is_told() -> None:
+    with (
+        Served(ws="auto") as server,
+        Wire(server.port) as asking,
+        Wire(server.port) as speaker,
+        Wire(server.port) as slow,
+    ):
+        asking.open("extensions").say("?")
+        assert FRAMES.encode() not in asking.hear()[1]
+        slow.open("crowd")
+        speaker.open("crowd")
+        # The system takes megabytes before anything waits here.
+        _speak(speaker, 16 * IN_THE_SYSTEM)
+
+        while (heard := slow.hear())[0] == TEXT:
+            pass
+
+        assert int.from_bytes(heard[1][:2]) == 4431
