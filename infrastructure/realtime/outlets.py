@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from infrastructure.realtime.frames import Prepared
@@ -80,8 +80,8 @@ class Outlet:
         """Write what was kept, and all that follows."""
         self._is_held = False
         self._held_bytes = 0
-        while self._held:
-            self._write(self._held.popleft())
+        held, self._held = self._held, deque()
+        self._write_all(held)
 
     def close(self) -> None:
         """Write nothing any more, neither what is kept nor what follows."""
@@ -98,6 +98,10 @@ class Outlet:
 
     def _write(self, prepared: Prepared) -> None:
         raise NotImplementedError
+
+    def _write_all(self, several: Iterable[Prepared]) -> None:
+        for prepared in several:
+            self._write(prepared)
 
 
 class _FrameOutlet(Outlet):
@@ -117,6 +121,12 @@ class _FrameOutlet(Outlet):
 
     def _write(self, prepared: Prepared) -> None:
         self._writer.write_frame(prepared.frame)
+
+    def _write_all(self, several: Iterable[Prepared]) -> None:
+        # A write for each would be a call of the system for each.
+        frames = b"".join(prepared.frame for prepared in several)
+        if frames:
+            self._writer.write_frame(frames)
 
 
 class _TextOutlet(Outlet):

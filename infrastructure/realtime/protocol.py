@@ -3,6 +3,7 @@
 Takes the finished frames of outlets as they are, and mends what a stranger could do to uvicorn's own protocol.
 """
 
+import random
 import socket
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +19,8 @@ from infrastructure.realtime.outlets import BACKLOG, FRAMES
 MESSAGE_BYTES: Final = 64 * 1024
 # Seconds in which the other side may read what waits for it, once the socket is to be closed.
 CLOSE_PATIENCE: Final = 5.0
+# Seconds over which those come back whose server restarts.
+RESTART_SPREAD: Final = 10
 # Bytes that the system takes before it has sent them. It would take megabytes, which are nobody's backlog then.
 _UNSENT: Final = 64 * 1024
 _INTERNET: Final = frozenset({socket.AF_INET, socket.AF_INET6})
@@ -37,6 +40,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.conn.available_extensions = None
         self.conn.max_message_size = min(self.config.ws_max_size, MESSAGE_BYTES)
         self._unread = b""
+        self._is_deaf = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -82,6 +86,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self._end_soon()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         self._unread += data
         self._read()
 
@@ -114,10 +120,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         close, self.close_sent = self.conn.close_sent, True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
-        # What is still on its way here is read and thrown away: the system resets a connection that is closed before,
-        # and the close code would be lost.
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self._hang_up()
         self._end_soon()
 
     def keepalive_timeout(self) -> None:
@@ -125,11 +128,34 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self._end_soon()
 
     def shutdown(self) -> None:
-        if self.handshake_complete and self.conn.state is not State.OPEN:
+        """Tell that this process ends, and after how many seconds to come back: not everybody at once."""
+        if self.handshake_complete and self.conn.state is State.OPEN:
+            self._restart()
+        elif self.handshake_complete:
             self.transport.close()
         else:
             super().shutdown()
         self._end_soon()
+
+    def _restart(self) -> None:
+        self.stop_keepalive()
+        self.close_sent = True
+        reason = f"retry={random.randint(1, RESTART_SPREAD)}"  # noqa: S311  # no secret
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.SERVICE_RESTART, "reason": reason})
+        self.conn.send_close(CloseCode.SERVICE_RESTART, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Say nothing more, and let the other side read what was said.
+
+        What is still on its way here is read and thrown away: the system resets a connection that is closed before, and
+        the close code would be lost.
+        """
+        self._unread, self._is_deaf = b"", True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
 
     def _read(self) -> None:
         """Parse what has come, until there is a message for the application."""

@@ -28,7 +28,8 @@ def push(group: str, *frames: Mapping[str, Any]) -> None:
 
     Args:
         group: Letters, digits, points, hyphens and underscores, 80 at most.
-        frames: JSON objects with a `type`. Ids rather than contents: each listener may see another part of them.
+        frames: JSON objects with a `type`, and a `request_id` where that is not the one of the work in hand. Ids rather
+            than contents: each listener may see another part of them.
 
     Raises:
         TypeError, ValueError: If a frame is not JSON.
@@ -37,8 +38,13 @@ def push(group: str, *frames: Mapping[str, Any]) -> None:
     # Made once, whoever listens, and at once: a frame that is not JSON fails the change it goes with.
     origin = {"request_id": request_id} if request_id else {}
     # JSON has no line break of its own.
-    text = "\n".join(json.dumps({**frame, **origin}, allow_nan=False) for frame in frames)
+    text = "\n".join(json.dumps(_from(origin, frame), allow_nan=False) for frame in frames)
     transaction.on_commit(lambda: _send(group, text))
+
+
+def _from(origin: Mapping[str, str], frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a frame with the id of the request that it goes back to."""
+    return frame if "request_id" in frame else {**frame, **origin}
 
 
 def _send(group: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """A real uvicorn with the frame protocol, and what strangers send to it."""
 
+import re
 import socket
 import ssl
 import time
@@ -320,5 +321,7 @@ def test_a_server_that_stops_says_so_and_waits_for_nobody_for_long() -> None:
         server.stop()
 
         assert time.monotonic() - started < CLOSE_PATIENCE + 2
-        assert wire.closed() == 1012
+        opcode, payload = wire.hear()
+        assert (opcode, payload[:2]) == (CLOSE, (1012).to_bytes(2))
+        assert re.fullmatch(b"retry=([1-9]|10)", payload[2:])
         assert "Traceback" not in server.said()
