@@ -49,6 +49,11 @@ drill: ## Kill, freeze and empty what background work relies on, with figures in
 	$(ready)
 	@$(devstack) test -o python_files="drill_*.py" tests/drills -p no:randomly -v $(arguments)
 
+.PHONY: bench
+bench: ## What we measure, on servers of its own: ARGS="http"; without ARGS what there is (benchmarks/README.md)
+	$(ready)
+	@$(devstack) bare python -m benchmarks $(arguments)
+
 .PHONY: demo
 demo: ## A scripted session against a running server (PORT=8000)
 	$(ready)

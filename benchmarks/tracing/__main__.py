@@ -1,4 +1,4 @@
-"""What tracing and the guard cost where nobody traces: `python -m benchmarks.tracing`, with the services' addresses."""
+"""What tracing and the guard cost where nobody traces: `make bench ARGS="tracing"`."""
 
 import argparse
 import http.client
@@ -18,16 +18,13 @@ from pathlib import Path
 from statistics import median
 from threading import Thread
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import psutil
-import psycopg
-import redis
-from psycopg import sql
 
+from benchmarks.services import services
 from layerline.gate import production_environment
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 _NAME: Final = "layerline_bench"
 _HOST: Final = "api.internal"
 # TLS ends at a proxy in production, and this process stands for it.
@@ -111,36 +108,6 @@ class Server:
 
 
 @contextmanager
-def services() -> Iterator[dict[str, str]]:
-    """Give a database and a Redis account of their own: production refuses those of the embedded services' owner."""
-    password = secrets.token_urlsafe(24)
-    database, cache = urlsplit(os.environ["DATABASE_URL"]), urlsplit(os.environ["REDIS_URL"])
-    name = sql.Identifier(_NAME)
-    drop = (sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), sql.SQL("DROP ROLE IF EXISTS {}"))
-    make = (sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}"), sql.SQL("CREATE DATABASE {} OWNER {}"))
-    with (
-        psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection,
-        redis.Redis.from_url(os.environ["REDIS_URL"]) as client,
-    ):
-        for statement in drop:
-            connection.execute(statement.format(name))
-        connection.execute(make[0].format(name, sql.Literal(password)))
-        connection.execute(make[1].format(name, name))
-        client.execute_command("ACL", "SETUSER", _NAME, "on", f">{password}", "~*", "&*", "+@all")
-        try:
-            yield {
-                "DATABASE_URL": f"postgres://{_NAME}:{password}@{database.hostname}:{database.port}/{_NAME}",
-                "REDIS_URL": f"redis://{_NAME}:{password}@{cache.hostname}:{cache.port}{cache.path}",
-            }
-        finally:
-            for statement in drop:
-                connection.execute(statement.format(name))
-            client.execute_command("ACL", "DELUSER", _NAME)
-            for key in client.scan_iter(match=f"{_NAME}*", count=1_000):
-                client.delete(key)
-
-
-@contextmanager
 def collector() -> Iterator[str]:
     """Give the address of a receiver of spans that throws them away."""
 
@@ -161,17 +128,17 @@ def collector() -> Iterator[str]:
 def serve(rounds: int, requests: int) -> dict[str, list[Measured]]:
     """Measure each server in turn, round after round."""
     with ExitStack() as stack:
-        environment = {**production_environment(), **stack.enter_context(services())}
+        environment = {**production_environment(), **stack.enter_context(services(_NAME))}
         environment |= {"REDIS_KEY_PREFIX": _NAME, "ALLOWED_HOSTS": _HOST, "TRUSTED_PROXIES": "127.0.0.1"}
         environment |= {f"THROTTLE_{name}": "1000000/min" for name in ("BURST", "SUSTAINED", "REGISTER", "LOGIN")}
         environment |= {"LOG_LEVEL": "WARNING"}
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
         subprocess.run(migrate, cwd=ROOT, env={**os.environ, **environment}, check=True)
         exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collector())}
-        bare = {"DJANGO_SETTINGS_MODULE": "benchmarks.bare_settings"}
+        bare = {"DJANGO_SETTINGS_MODULE": "benchmarks.tracing.bare_settings"}
         servers: dict[str, Server] = {}
         for name, application, changes in (
-            ("absent", "benchmarks.bare_wsgi", bare),
+            ("absent", "benchmarks.tracing.bare_wsgi", bare),
             ("off", "config.wsgi", {}),
             ("exporting", "config.wsgi", exporting),
         ):
