@@ -75,7 +75,7 @@ class Served:
             "lifespan": "off",
             "log_config": None,
         } | options
-        self.server = uvicorn.Server(uvicorn.Config(_APPLICATION, **settings))
+        self.server = uvicorn.Server(uvicorn.Config(_APPLICATION, port=self.port, **settings))
         self._thread = Thread(target=self.server.run)
         self._log = StringIO()
         self._handler = logging.StreamHandler(self._log)
