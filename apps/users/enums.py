@@ -26,6 +26,12 @@ class AuditAction(TextChoices):
     RECOVERY_CODE_USED = "recovery_code_used", "recovery code used"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed", "recovery codes renewed"
     MFA_FAILURES = "mfa_failures", "many wrong codes at signing in"
+    # What moderators and admins did in rooms for their role alone.
+    ROOM_READ = "room_read", "room read that they are not in"
+    ROOM_CLOSED = "room_closed", "room closed"
+    ROOM_REOPENED = "room_reopened", "room opened again"
+    MESSAGE_REMOVED = "message_removed", "message removed"
+    MEMBER_MUTED = "member_muted", "muted in a room, or no longer"
 
 
 class Notice(TextChoices):

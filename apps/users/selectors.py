@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from apps.common.enums import Role
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
 from apps.users.managers import UserManager
@@ -99,6 +100,12 @@ class UserSelector:
     @staticmethod
     def email_exists(*, email: str) -> bool:
         return User.objects.filter(email=UserManager.normalize_email(email)).exists()
+
+    @staticmethod
+    def having_role(*, user_ids: Collection[UUID], roles: Collection[Role]) -> set[UUID]:
+        """Return which of some accounts are active and have one of the roles, past the cache."""
+        rows = User.objects.active().filter(pk__in=user_ids, role__in=roles)
+        return set(rows.values_list("pk", flat=True))
 
     @staticmethod
     def list_active() -> list[User]:

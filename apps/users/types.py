@@ -3,11 +3,21 @@ from datetime import datetime
 from typing import ClassVar, Final
 from uuid import UUID
 
+from django.dispatch import Signal
+
 from infrastructure import crypto
 from infrastructure.ratelimit import Verdict
 
 # What the key of the column is derived for: EncryptedCharField.purpose.
 PHONE_PURPOSE: Final = "users.phone"
+# Sent inside the transaction that closes or erases an account, whose row is held, with `user_id` and `erased`. Other
+# slices connect to it what they have to do then; what they raise undoes it all.
+account_closed: Final = Signal()
+
+
+def avatar_path(user_id: UUID, avatar: str) -> str | None:
+    """Return where the picture of an account is, for frames as for answers; None without one."""
+    return f"/api/v1/users/{user_id}/avatar/" if avatar else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "infrastructure.queue",
     "layerline",
     "apps.users",
+    "apps.chat",
 ]
 
 MIDDLEWARE = [

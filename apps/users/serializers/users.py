@@ -2,13 +2,12 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.reverse import reverse
 
 from apps.common.enums import Role
 from apps.common.serializers import EnumField, StrictSerializer
 from apps.users.models import User
 from apps.users.serializers.fields import NameField, PhoneField
-from apps.users.types import Account
+from apps.users.types import Account, avatar_path
 
 _EXAMPLE_USER: Final = {
     "id": "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10",
@@ -36,7 +35,7 @@ class UserSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
     def get_avatar(self, user: User | Account) -> str | None:
-        return reverse("user-avatar", kwargs={"user_id": user.id}) if user.avatar else None
+        return avatar_path(user.id, user.avatar)
 
 
 @extend_schema_serializer(

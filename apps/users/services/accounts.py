@@ -20,7 +20,7 @@ from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
 from apps.users.services.passwords import require_good_password
 from apps.users.services.sessions import SessionService, end_all_sessions
-from apps.users.types import Account, Challenge, Credentials
+from apps.users.types import Account, Challenge, Credentials, account_closed
 from infrastructure.passwords import nobodys_hash
 from infrastructure.queue import outbox
 
@@ -126,6 +126,7 @@ class UserService:
             user.is_active = False
             end_all_sessions(user)
             user.save(update_fields=["is_active", "token_version", "updated_at"])
+            account_closed.send(sender=User, user_id=user_id, erased=False)
             AuditService.record(action=AuditAction.DEACTIVATED, account_id=user_id, actor_id=actor.id)
         log.info("account_deactivated", account_id=str(user_id), by=str(actor.id))
 

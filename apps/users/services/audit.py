@@ -16,10 +16,11 @@ PURGE_BATCH: Final = 1_000
 
 class AuditService:
     @staticmethod
-    def record(*, action: AuditAction, account_id: UUID, actor_id: UUID | None = None, **details: JSON) -> None:
+    def record(*, action: AuditAction, account_id: UUID | None, actor_id: UUID | None = None, **details: JSON) -> None:
         """Write down what is being done, in the transaction that does it.
 
         Args:
+            account_id: To whose account; None if it is done to nobody's.
             actor_id: Whoever does it; the account itself if nobody is named.
             details: Names of fields, ids, counts: never a value that somebody typed.
         """

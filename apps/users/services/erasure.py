@@ -16,6 +16,7 @@ from apps.users.services.avatars import forget_avatar
 from apps.users.services.locks import lock_active_admins, lock_user
 from apps.users.services.passwords import lock_verified, require_password
 from apps.users.services.sessions import end_all_sessions
+from apps.users.types import account_closed
 from infrastructure.origin import Origin, coming_from
 
 log = structlog.get_logger("layerline.users")
@@ -64,6 +65,7 @@ def _erase(user: User, *, actor_id: UUID) -> None:
     _forget_in_logs(user)
     forget_avatar(user)
     _become_nobody(user)
+    account_closed.send(sender=User, user_id=user.pk, erased=True)
     # Without an address: whoever erased the account asked to be forgotten.
     with coming_from(Origin()):
         AuditService.record(action=AuditAction.ERASED, account_id=user.pk, actor_id=actor_id)

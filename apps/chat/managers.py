@@ -1,0 +1,115 @@
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
+
+from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.db import connection, models
+from django.db.models import BooleanField, Case, ExpressionWrapper, F, FilteredRelation, Func, Q, Value, When
+
+if TYPE_CHECKING:
+    from apps.chat.models import Membership, Message, Room  # noqa: F401  # named as text, where ruff sees no name
+
+# The slug is taken apart, or only its very beginning would be a word. Index and query must name one expression.
+SEARCH_VECTOR: Final = SearchVector(
+    "name",
+    Func(F("slug"), Value("-_"), Value("  "), function="translate", output_field=models.TextField()),
+    config="simple",
+)
+
+
+class RoomQuerySet(models.QuerySet["Room"]):
+    def living(self) -> Self:
+        """Leave out what was deleted: such a row only keeps its slug."""
+        return self.filter(deleted_at=None)
+
+    def search(self, text: str) -> Self:
+        """Keep rows where each word of the text begins a word of the name or the slug."""
+        words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
+        if not words:
+            return self.none()
+        query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
+        return self.alias(words=SEARCH_VECTOR).filter(words=query)
+
+    def seen_by(self, user_id: UUID) -> Self:
+        """Bring each room's place of a user: `my_role`, None for whoever is not in it, and `am_banned`."""
+        mine = FilteredRelation("memberships", condition=Q(memberships__user=user_id))
+        is_standing = Q(mine__left_at=None, mine__banned_at=None)
+        return self.annotate(
+            mine=mine,
+            my_role=Case(When(is_standing, then=F("mine__role"))),
+            am_banned=ExpressionWrapper(Q(mine__banned_at__isnull=False), output_field=BooleanField()),
+        )
+
+
+class RoomManager(models.Manager["Room"]):
+    def get_queryset(self) -> RoomQuerySet:
+        return RoomQuerySet(self.model, using=self._db)
+
+    def living(self) -> RoomQuerySet:
+        return self.get_queryset().living()
+
+    def take_seqs(self, room_id: UUID, count: int) -> tuple[int, datetime | None] | None:
+        """Take the next numbers of a room, and hold it until the transaction ends: that orders what happens in it.
+
+        A negative count gives back what was taken last and is not needed after all.
+
+        Returns:
+            The last number taken, and when the room was closed; None if there is no such room.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE rooms SET last_seq = last_seq + %s WHERE id = %s AND deleted_at IS NULL"
+                " RETURNING last_seq, closed_at",
+                [count, room_id],
+            )
+            taken: tuple[int, datetime | None] | None = cursor.fetchone()
+        return taken
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def standing(self) -> Self:
+        """Keep those who are in the room now."""
+        return self.filter(left_at=None, banned_at=None)
+
+    def named(self) -> Self:
+        """Bring what others see of the account."""
+        return self.annotate(user_name=F("user__name"), user_avatar=F("user__avatar"))
+
+
+class MembershipManager(models.Manager["Membership"]):
+    def get_queryset(self) -> MembershipQuerySet:
+        return MembershipQuerySet(self.model, using=self._db)
+
+    def standing(self) -> MembershipQuerySet:
+        return self.get_queryset().standing()
+
+    def named(self) -> MembershipQuerySet:
+        return self.get_queryset().named()
+
+
+class MessageManager(models.Manager["Message"]):
+    def store(
+        self,
+        *,
+        room_id: UUID,
+        first_seq: int,
+        sent_at: datetime,
+        rows: Sequence[tuple[UUID, UUID | None, str, str]],
+    ) -> None:
+        """Insert new messages in one statement and without a model instance for each.
+
+        Args:
+            rows: Id, author's id, client id and text of each, in the order of their numbers.
+        """
+        ids, authors, client_ids, texts = map(list, zip(*rows, strict=True))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO messages (id, room_id, seq, author_id, client_id, text, created_at)"
+                " SELECT id, %s, %s + place - 1, author_id, client_id, text, %s"
+                " FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[])"
+                " WITH ORDINALITY AS new (id, author_id, client_id, text, place)",
+                [room_id, first_seq, sent_at, ids, authors, client_ids, texts],
+            )

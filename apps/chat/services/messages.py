@@ -1,0 +1,257 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+from uuid6 import uuid7
+
+from apps.chat.enums import ChangeKind
+from apps.chat.exceptions import BannedError, EditWindowOverError, NotMemberError
+from apps.chat.models import Announcement, Message, Room
+from apps.chat.selectors import MemberSelector, MessageSelector, RoomSelector, oversees
+from apps.chat.services.speech import require_fit, require_voice
+from apps.chat.services.turns import Turn, entry, hold_room, record, take_turn
+from apps.chat.types import Draft, Person, Said, Sent, Speaker, group_of
+from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
+from apps.common.types import Actor
+from apps.users.enums import AuditAction
+from apps.users.services import AuditService
+from infrastructure import origin, realtime
+
+EDIT_WINDOW: Final = timedelta(minutes=15)
+
+type Outcome = Sent | AppException
+
+log = structlog.get_logger("layerline.chat")
+
+
+class MessageService:
+    @staticmethod
+    def send_all(*, room_id: UUID, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Store what waits to be said in a room, in one transaction, and tell the room's sockets once it is committed.
+
+        Each draft is judged by itself. One whose client id its author has used before is that same message again. It is
+        the same few statements for one draft and for many.
+
+        Returns:
+            For each draft, in their order, its message, or the error that its author is to be told.
+        """
+        if not drafts:
+            return []
+        with transaction.atomic():
+            return _store(room_id, drafts)
+
+    @staticmethod
+    def send(*, actor: Actor, slug: str, text: str, client_id: str = "") -> Sent:
+        """Say something in a room.
+
+        Args:
+            client_id: What makes saying it again the same message; empty for none.
+
+        Raises:
+            NotFoundError: If the actor sees no such room.
+            ForbiddenError: If he is not in it.
+            RoomClosedError: If it is closed.
+            MutedError: If he is muted in it.
+            InvalidInputError: If the text or the client id is too long, or blank, or cannot be stored.
+        """
+        access = RoomSelector.access(actor=actor, slug=slug)
+        draft = Draft(actor.id, text, client_id, origin.request_id())
+        (outcome,) = MessageService.send_all(room_id=access.room_id, drafts=[draft])
+        if isinstance(outcome, AppException):
+            raise outcome
+        return outcome
+
+    @staticmethod
+    def edit(*, actor: Actor, slug: str, message_id: UUID, text: str) -> dict[str, Any]:
+        """Change what a message of the actor's says, within EDIT_WINDOW; the same text once more changes nothing.
+
+        Returns:
+            The message as readers are shown it.
+
+        Raises:
+            NotFoundError: If the actor sees no such room, or there is no such message in it any more.
+            ForbiddenError: If it is somebody else's, or he is not in the room.
+            RoomClosedError: If the room is closed.
+            MutedError: If he is muted in it.
+            EditWindowOverError: If it is too late.
+            InvalidInputError: If the text is too long, or blank, or cannot be stored.
+        """
+        with transaction.atomic():
+            turn = take_turn(actor, slug)
+            place = turn.require_member()
+            message = _message(turn.room, message_id)
+            if message.deleted_at is not None:
+                raise NotFoundError
+            if message.author_id != actor.id:
+                raise ForbiddenError
+            require_fit(text)
+            require_voice(closed_at=turn.room.closed_at, muted_until=place.muted_until)
+            if timezone.now() - message.created_at > EDIT_WINDOW:
+                raise EditWindowOverError
+            if text != message.text:
+                message.text, message.edited_at = text, timezone.now()
+                message.save(update_fields=["text", "edited_at"])
+                _record(turn, ChangeKind.MESSAGE_EDITED, message)
+            return MessageSelector.one(room_id=turn.room.pk, message_id=message_id).shown()
+
+    @staticmethod
+    def delete(*, actor: Actor, slug: str, message_id: UUID) -> None:
+        """Take away what a message says; once more is no error.
+
+        Raises:
+            NotFoundError: If the actor sees no such room, or there is no such message in it.
+            ForbiddenError: If it is somebody else's and he moderates neither this room nor all.
+        """
+        with transaction.atomic():
+            turn = take_turn(actor, slug)
+            message = _message(turn.room, message_id)
+            is_for_actor = _is_for(turn, message)
+            if not (is_for_actor or oversees(actor)):
+                raise ForbiddenError
+            if message.deleted_at is not None:
+                return
+            if not is_for_actor:
+                _audit_removal(turn, message)
+            message.text, message.deleted_at = "", timezone.now()
+            message.save(update_fields=["text", "deleted_at"])
+            _record(turn, ChangeKind.MESSAGE_DELETED, message)
+
+    @staticmethod
+    def publish(*, announcement_id: UUID) -> None:
+        """Let a room say what a moderator has asked it to; once said, or where the room is closed, there is nothing."""
+        with transaction.atomic():
+            announcement = Announcement.objects.select_related("room").filter(pk=announcement_id).first()
+            if announcement is None:
+                return
+            announcement.delete()
+            try:
+                room = hold_room(pk=announcement.room_id)
+            except NotFoundError:
+                return
+            if room.closed_at is None:
+                _say(room, announcement.text)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What waits to be said in a room that is held.
+
+    Args:
+        known: What was said before under the client ids of the drafts, by author and client id.
+        next_seq: The number of the next message.
+        fresh: What has to be stored, each with its draft.
+    """
+
+    closed_at: datetime | None
+    speakers: Mapping[UUID, Speaker]
+    known: dict[tuple[UUID, str], Said]
+    next_seq: int
+    sent_at: datetime
+    fresh: list[tuple[Draft, Said]] = field(default_factory=list)
+
+    def outcome(self, draft: Draft) -> Outcome:
+        try:
+            return self._take(draft)
+        except AppException as error:
+            return error
+
+    def _take(self, draft: Draft) -> Sent:
+        speaker = _require_speaker(self.speakers.get(draft.author_id))
+        key = (draft.author_id, draft.client_id)
+        if draft.client_id and key in self.known:
+            return _sent(self.known[key], repeated=True)
+        require_voice(closed_at=self.closed_at, muted_until=speaker.muted_until)
+        require_fit(draft.text, draft.client_id)
+        said = Said(uuid7(), self.next_seq, speaker.person, draft.client_id, draft.text, self.sent_at, None, None)
+        self.next_seq += 1
+        self.known[key] = said
+        self.fresh.append((draft, said))
+        return _sent(said)
+
+
+def _store(room_id: UUID, drafts: Sequence[Draft]) -> list[Outcome]:
+    # Before anything is read: a ban or a closing that was committed before this turn counts.
+    taken = Room.objects.take_seqs(room_id, len(drafts))
+    if taken is None:
+        return [NotFoundError() for _ in drafts]
+    last_seq, closed_at = taken
+    first_seq = last_seq - len(drafts) + 1
+    author_ids = {draft.author_id for draft in drafts}
+    batch = _Batch(
+        closed_at=closed_at,
+        speakers=MemberSelector.speakers(room_id=room_id, user_ids=author_ids),
+        known=_known(room_id, author_ids, {draft.client_id for draft in drafts if draft.client_id}),
+        next_seq=first_seq,
+        sent_at=timezone.now(),
+    )
+    outcomes = [batch.outcome(draft) for draft in drafts]
+    not_needed = len(drafts) - len(batch.fresh)
+    if not_needed:
+        Room.objects.take_seqs(room_id, -not_needed)
+    if batch.fresh:
+        rows = [(said.id, draft.author_id, said.client_id, said.text) for draft, said in batch.fresh]
+        Message.objects.store(room_id=room_id, first_seq=first_seq, sent_at=batch.sent_at, rows=rows)
+    for draft, said in batch.fresh:
+        with structlog.contextvars.bound_contextvars(request_id=draft.request_id or origin.request_id()):
+            realtime.push(group_of(room_id), said.frame())
+    return outcomes
+
+
+def _known(room_id: UUID, author_ids: set[UUID], client_ids: set[str]) -> dict[tuple[UUID, str], Said]:
+    if not client_ids:
+        return {}
+    known = MessageSelector.known(room_id=room_id, author_ids=author_ids, client_ids=client_ids)
+    return {(said.author.id, said.client_id): said for said in known if said.author}
+
+
+def _say(room: Room, text: str) -> None:
+    """Let a room that is held speak itself."""
+    room.last_seq += 1
+    room.save(update_fields=["last_seq", "updated_at"])
+    said = Said(uuid7(), room.last_seq, None, "", text, timezone.now(), None, None)
+    rows = [(said.id, None, said.client_id, said.text)]
+    Message.objects.store(room_id=room.pk, first_seq=said.seq, sent_at=said.sent_at, rows=rows)
+    realtime.push(group_of(room.pk), said.frame())
+
+
+def _sent(said: Said, *, repeated: bool = False) -> Sent:
+    return Sent(said.id, said.seq, said.sent_at, said.client_id, said.frame(), repeated)
+
+
+def _message(room: Room, message_id: UUID) -> Message:
+    """Return a message of a room that is held, and so is the message."""
+    message = Message.objects.filter(pk=message_id, room=room).first()
+    if message is None:
+        raise NotFoundError
+    return message
+
+
+def _record(turn: Turn, kind: ChangeKind, message: Message) -> None:
+    # Such a frame says by its id who did it, and no more.
+    record(turn.room, entry(turn.room, kind, user=Person(turn.actor.id, "", ""), message=message))
+
+
+def _require_speaker(speaker: Speaker | None) -> Speaker:
+    if speaker is None or not speaker.is_standing:
+        raise BannedError if speaker and speaker.is_banned else NotMemberError
+    return speaker
+
+
+def _is_for(turn: Turn, message: Message) -> bool:
+    """Tell whether a message is the actor's to delete for his place in the room: his own, or a moderator's any."""
+    return turn.moderates or (turn.role is not None and message.author_id == turn.actor.id)
+
+
+def _audit_removal(turn: Turn, message: Message) -> None:
+    AuditService.record(
+        action=AuditAction.MESSAGE_REMOVED,
+        account_id=message.author_id,
+        actor_id=turn.actor.id,
+        room_id=str(turn.room.pk),
+        message_id=str(message.pk),
+    )

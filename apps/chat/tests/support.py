@@ -1,0 +1,66 @@
+"""What the tests of this slice share: rooms with people in them, and what happened there."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+
+from apps.chat.enums import RoomRole, Visibility
+from apps.chat.models import Change, Membership, Message, Room
+from apps.chat.selectors import ChangeSelector
+from apps.chat.services import MemberService, MessageService, RoomService
+from apps.chat.services.members import admit
+from apps.chat.types import Frame, Sent
+from apps.common.types import Actor
+
+
+def open_room(
+    owner: Actor,
+    slug: str = "lamps",
+    *,
+    private: bool = False,
+    moderators: Iterable[Actor] = (),
+    members: Iterable[Actor] = (),
+) -> Room:
+    """Return a room that these people are in, as the services make one."""
+    visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
+    room = RoomService.create(actor=owner, slug=slug, name=slug.title(), visibility=visibility)
+    moderators = list(moderators)
+    with transaction.atomic():
+        for member in [*moderators, *members]:
+            admit(Room.objects.select_for_update().get(pk=room.pk), member.id)
+    for moderator in moderators:
+        MemberService.set_role(actor=owner, slug=slug, user_id=moderator.id, role=RoomRole.MODERATOR)
+    room.refresh_from_db()
+    return room
+
+
+def say(actor: Actor, slug: str = "lamps", text: str = "Hello", client_id: str = "") -> Sent:
+    return MessageService.send(actor=actor, slug=slug, text=text, client_id=client_id)
+
+
+def seqs_of(room: Room) -> list[int]:
+    """Return the numbers of all that happened in a room, in order; each should be there once and without a gap."""
+    models: list[Any] = [Message, Change]
+    return sorted(seq for model in models for seq in model.objects.filter(room=room).values_list("seq", flat=True))
+
+
+def is_whole(room: Room) -> bool:
+    """Tell whether messages and changes of a room have the numbers from 1 to its last, each once."""
+    last_seq = Room.objects.values_list("last_seq", flat=True).get(pk=room.pk)
+    return seqs_of(room) == list(range(1, last_seq + 1))
+
+
+def history(room: Room) -> list[Frame]:
+    """Return the frames of all that happened in a room."""
+    return ChangeSelector.after(room_id=room.pk, seq=0, limit=100_000)
+
+
+def place(room: Room, user: Actor) -> dict[str, Any]:
+    """Return every column of somebody's place in a room, to be compared before and after."""
+    return dict(Membership.objects.values().get(room=room, user_id=user.id))
+
+
+def row(room: Room) -> dict[str, Any]:
+    """Return every column of a room, to be compared before and after."""
+    return dict(Room.objects.values().get(pk=room.pk))
