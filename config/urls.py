@@ -12,6 +12,7 @@ from apps.users.admin import OwnPasswordView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.users.urls")),
+    path("api/v1/", include("apps.chat.urls")),
     path("api/schema/", require_safe(SpectacularAPIView.as_view(throttle_classes=[])), name="schema"),
     path("api/docs/", require_safe(SpectacularSwaggerSplitView.as_view(throttle_classes=[])), name="docs"),
     path("api/redoc/", require_safe(SpectacularRedocView.as_view(throttle_classes=[])), name="redoc"),

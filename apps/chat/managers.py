@@ -33,6 +33,10 @@ class RoomQuerySet(models.QuerySet["Room"]):
         query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
         return self.alias(words=SEARCH_VECTOR).filter(words=query)
 
+    def with_member(self, user_id: UUID) -> Self:
+        """Keep those that a user is in."""
+        return self.filter(memberships__user=user_id, memberships__left_at=None, memberships__banned_at=None)
+
     def seen_by(self, user_id: UUID) -> Self:
         """Bring each room's place of a user: `my_role`, None for whoever is not in it, and `am_banned`."""
         mine = FilteredRelation("memberships", condition=Q(memberships__user=user_id))

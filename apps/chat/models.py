@@ -95,6 +95,12 @@ class Membership(BaseModel):
         indexes = [
             models.Index(fields=["user", "room"], name="memberships_of_user", condition=_STANDING),
             models.Index(fields=["room", "joined_at", "id"], name="memberships_of_room", condition=_STANDING),
+            # Owners and moderators are few among many, who are found without it.
+            models.Index(
+                fields=["room", "role", "joined_at", "id"],
+                name="memberships_by_role",
+                condition=_STANDING & Q(role__in=[RoomRole.OWNER, RoomRole.MODERATOR]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from apps.chat.enums import InvitationState, RoomRole, Visibility
 from apps.chat.exceptions import BannedError
 from apps.chat.managers import RoomQuerySet
 from apps.chat.models import Change, Invitation, Membership, Message, Room
-from apps.chat.types import Access, Changed, Frame, Page, Person, Said, Seat, Speaker
+from apps.chat.types import PAGE_LIMIT, Access, Changed, Frame, Page, Person, Said, Seat, Speaker
 from apps.common.enums import Role
 from apps.common.exceptions import ForbiddenError, NotFoundError
 from apps.common.types import Actor
@@ -18,7 +18,7 @@ from apps.users.selectors import UserSelector
 
 # No answer and no frame of messages is longer than 64 KiB; a kibibyte is left for what is around them.
 PAGE_BYTES: Final = 63 * 1024
-PAGE_LIMIT: Final = 200
+
 # Unread messages are counted no further.
 UNREAD: Final = 100
 OVERSEERS: Final = (Role.MODERATOR, Role.ADMIN)
@@ -78,11 +78,37 @@ class RoomSelector:
         return room
 
     @staticmethod
-    def access(*, actor: Actor, slug: str, least: RoomRole | None = None) -> Access:
+    def slug_of(*, room_id: UUID) -> str:
+        """Return the slug of a room, whoever may see it.
+
+        Raises:
+            NotFoundError: If it is not there.
+        """
+        slug = Room.objects.living().filter(pk=room_id).values_list("slug", flat=True).first()
+        if slug is None:
+            raise NotFoundError
+        return slug
+
+    @staticmethod
+    def changeable(*, actor: Actor, slug: str) -> Room:
+        """Return the same of a room that the actor owns, or may close for his role over all rooms.
+
+        Raises:
+            NotFoundError: If he sees none.
+            ForbiddenError: If he is neither.
+        """
+        room: Any = RoomSelector.by_slug(actor=actor, slug=slug)
+        _require_role(actor, room.my_role, RoomRole.OWNER, or_overseer=True)
+        changeable: Room = room
+        return changeable
+
+    @staticmethod
+    def access(*, actor: Actor, slug: str, least: RoomRole | None = None, or_overseer: bool = False) -> Access:
         """Return what the actor may do in a room that he sees.
 
         Args:
             least: The role that he must have there, or a higher one.
+            or_overseer: Whether a role over all rooms will do as well.
 
         Raises:
             NotFoundError: If there is none.
@@ -94,8 +120,8 @@ class RoomSelector:
             raise NotFoundError
         room_id, visibility, role, is_banned = row
         require_visible(actor, visibility=visibility, role=role, is_banned=is_banned)
-        if least is not None and (role is None or RoomRole(role).rank < least.rank):
-            raise ForbiddenError
+        if least is not None:
+            _require_role(actor, role, least, or_overseer=or_overseer)
         return Access(room_id, role, _is_overseen(visibility=visibility, role=role, is_banned=is_banned))
 
     @staticmethod
@@ -140,6 +166,18 @@ class RoomSelector:
 
 
 class MemberSelector:
+    @staticmethod
+    def one(*, room_id: UUID, user_id: UUID) -> Membership:
+        """Return somebody's place in a room that he is in.
+
+        Raises:
+            NotFoundError: If he is not.
+        """
+        place = Membership.objects.standing().named().filter(room_id=room_id, user_id=user_id).first()
+        if place is None:
+            raise NotFoundError
+        return place
+
     @staticmethod
     def listing(*, room_id: UUID) -> QuerySet[Membership]:
         """Return those who are in a room, the longest first, for a filter and the paginator."""
@@ -253,6 +291,12 @@ class InvitationSelector:
         rows = Invitation.objects.filter(invitee_id=user_id, state=InvitationState.OPEN, room__deleted_at=None)
         people = rows.annotate(inviter_name=F("inviter__name"), inviter_avatar=F("inviter__avatar"))
         return people.select_related("room").order_by("-created_at", "-id")
+
+
+def _require_role(actor: Actor, role: str | None, least: RoomRole, *, or_overseer: bool) -> None:
+    has_role = role is not None and RoomRole(role).rank >= least.rank
+    if not (has_role or (or_overseer and oversees(actor))):
+        raise ForbiddenError
 
 
 class _IsOneOf(Func):

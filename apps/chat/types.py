@@ -1,11 +1,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from apps.chat.enums import ChangeKind
 from apps.users.types import avatar_path
+
+# So many messages a page may hold.
+PAGE_LIMIT: Final = 200
 
 # What clients are told, as JSON has it.
 type Frame = dict[str, Any]
@@ -163,6 +166,11 @@ class Sent:
     client_id: str
     frame: Frame = field(repr=False)
     repeated: bool = False
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The message as readers of the room are shown it."""
+        return {name: value for name, value in self.frame.items() if name != "type"}
 
 
 @dataclass(frozen=True, slots=True)

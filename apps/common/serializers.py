@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import EmailValidator
 from django.db.models import TextChoices
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty, get_error_detail
 
 from apps.common.fields import one_line
+from infrastructure.email.addresses import normalize_address
 
 # As many as help whoever made a mistake; a body of a mebibyte holds a hundred thousand.
 _FOREIGN_FIELDS: Final = 20
+# Of a text with something to be seen in it. What Python counts as a blank and ECMA does not is written out.
+NOT_BLANK_PATTERN: Final = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
 
 
 class StrictCharField(serializers.CharField):
@@ -29,8 +35,7 @@ class StrictCharField(serializers.CharField):
     def wire_pattern(self) -> str:
         """What the text must match as it comes, in the regular expressions of JSON Schema (ECMA 262)."""
         if self.trim_whitespace and not self.allow_blank:
-            # What Python counts as a blank and ECMA does not is written out.
-            return r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
+            return NOT_BLANK_PATTERN
         return r"^[^\u0000]*$"
 
 
@@ -52,6 +57,18 @@ class OneLineField(StrictCharField):
         if self.allow_blank:
             return rf"^[^{refused}]*$"
         return rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"
+
+
+@extend_schema_field(OpenApiTypes.EMAIL)
+class EmailAddressField(OneLineField):
+    """An address in its one spelling: it is checked as it will be stored, not as it was typed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
+        self.validators.append(EmailValidator())
+
+    def to_internal_value(self, data: Any) -> str:
+        return normalize_address(super().to_internal_value(data))
 
 
 class StrictIntegerField(serializers.IntegerField):

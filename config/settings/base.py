@@ -283,6 +283,7 @@ THROTTLE_RATES = {
     "verify": env.rate("THROTTLE_VERIFY", "10/min"),
     "verify_address": env.rate("THROTTLE_VERIFY_ADDRESS", "20/min"),
     "password": env.rate("THROTTLE_PASSWORD", "10/min"),
+    "messages": env.rate("THROTTLE_MESSAGES", "600/min"),
     "burst": env.rate("THROTTLE_BURST", "60/min"),
     "sustained": env.rate("THROTTLE_SUSTAINED", "1000/day"),
     "anonymous_burst": env.rate("THROTTLE_ANONYMOUS_BURST", "60/min"),
@@ -330,7 +331,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Layerline",
     "DESCRIPTION": (
-        "Accounts over HTTP. Every error is a problem document (RFC 9457); its codes are listed at /api/problems/."
+        "Accounts and rooms over HTTP. Every error is a problem document (RFC 9457); its codes are listed at "
+        "/api/problems/."
     ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.chat.enums import MemberChange, RoomRole, Visibility
 from apps.chat.exceptions import BannedError, NotMemberError
 from apps.chat.models import Membership, Room
-from apps.chat.selectors import oversees
+from apps.chat.selectors import RoomSelector, oversees
 from apps.chat.services.closures import require_open_account
 from apps.chat.services.turns import Turn, member_entry, record, take_turn
 from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError, NotFoundError
@@ -20,7 +20,7 @@ from apps.users.services import AuditService
 
 class MemberService:
     @staticmethod
-    def join(*, actor: Actor, slug: str) -> None:
+    def join(*, actor: Actor, slug: str) -> Room:
         """Make the actor a member of a public room; a member stays what he is.
 
         Raises:
@@ -31,13 +31,13 @@ class MemberService:
         with transaction.atomic():
             require_open_account(actor.id)
             turn = take_turn(actor, slug)
-            if turn.role is not None:
-                return
-            if turn.mine and turn.mine.banned_at is not None:
-                raise BannedError
-            if turn.room.visibility == Visibility.PRIVATE:
-                raise ForbiddenError
-            admit(turn.room, actor.id)
+            if turn.role is None:
+                if turn.mine and turn.mine.banned_at is not None:
+                    raise BannedError
+                if turn.room.visibility == Visibility.PRIVATE:
+                    raise ForbiddenError
+                admit(turn.room, actor.id)
+        return RoomSelector.by_slug(actor=actor, slug=slug)
 
     @staticmethod
     def leave(*, actor: Actor, slug: str) -> None:

@@ -18,14 +18,16 @@ class ReadingService:
     """Reads what is in a room, and writes down whoever does so for his role over all rooms alone."""
 
     @staticmethod
-    def messages(*, actor: Actor, slug: str, before: int | None, after: int | None, limit: int) -> Page:
+    def messages(
+        *, actor: Actor, access: Access, before: int | None = None, after: int | None = None, limit: int
+    ) -> Page:
         """Return messages of a room that the actor sees, as `MessageSelector.page` does.
 
-        Raises:
-            NotFoundError: If there is no such room.
-            BannedError: If the actor is banned from it.
+        Args:
+            access: What `RoomSelector.access` has said of him.
         """
-        access = _access(actor, slug)
+        if access.is_overseen:
+            record_reading(actor, access.room_id)
         return MessageSelector.page_of(room_id=access.room_id, before=before, after=after, limit=limit)
 
     @staticmethod
@@ -36,7 +38,10 @@ class ReadingService:
             NotFoundError: If there is no such room.
             BannedError: If the actor is banned from it.
         """
-        return MemberSelector.listing(room_id=_access(actor, slug).room_id)
+        access = RoomSelector.access(actor=actor, slug=slug)
+        if access.is_overseen:
+            record_reading(actor, access.room_id)
+        return MemberSelector.listing(room_id=access.room_id)
 
     @staticmethod
     def banned_listing(*, actor: Actor, slug: str) -> "QuerySet[Membership]":
@@ -49,14 +54,19 @@ class ReadingService:
         access = RoomSelector.access(actor=actor, slug=slug, least=RoomRole.MODERATOR)
         return MemberSelector.banned_listing(room_id=access.room_id)
 
+    @staticmethod
+    def look(*, actor: Actor, room_id: UUID) -> None:
+        """Let pass whoever sees a room, to read it elsewhere.
+
+        Raises:
+            NotFoundError: If there is no such room.
+            BannedError: If the actor is banned from it.
+        """
+        access = RoomSelector.access(actor=actor, slug=RoomSelector.slug_of(room_id=room_id))
+        if access.is_overseen:
+            record_reading(actor, room_id)
+
 
 def record_reading(actor: Actor, room_id: UUID) -> None:
     """Write down that somebody reads a room that he sees for his role over all rooms alone."""
     AuditService.record(action=AuditAction.ROOM_READ, account_id=None, actor_id=actor.id, room_id=str(room_id))
-
-
-def _access(actor: Actor, slug: str) -> Access:
-    access = RoomSelector.access(actor=actor, slug=slug)
-    if access.is_overseen:
-        record_reading(actor, access.room_id)
-    return access

@@ -3,8 +3,8 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from apps.common.serializers import StrictCharField, StrictSerializer
-from apps.users.serializers.fields import TOKEN_LENGTH, EmailAddressField, NameField, PasswordField, PhoneField
+from apps.common.serializers import EmailAddressField, StrictCharField, StrictSerializer
+from apps.users.serializers.fields import TOKEN_LENGTH, NameField, PasswordField, PhoneField
 
 
 @extend_schema_serializer(

@@ -1,7 +1,7 @@
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
-from apps.common.serializers import StrictSerializer
-from apps.users.serializers.fields import EXAMPLE_TOKEN, EmailAddressField, LinkTokenField, PasswordField
+from apps.common.serializers import EmailAddressField, StrictSerializer
+from apps.users.serializers.fields import EXAMPLE_TOKEN, LinkTokenField, PasswordField
 
 
 @extend_schema_serializer(examples=[OpenApiExample("verify", value={"token": EXAMPLE_TOKEN}, request_only=True)])

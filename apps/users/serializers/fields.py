@@ -1,28 +1,11 @@
 from typing import Any, Final
 
-from django.core.validators import EmailValidator
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
-
 from apps.common.fields import international_number
 from apps.common.serializers import OneLineField, StrictCharField
-from apps.users.managers import UserManager
 
 PASSWORD_LENGTH: Final = 1_024
 TOKEN_LENGTH: Final = 4_096
 EXAMPLE_TOKEN: Final = "AaIU7qv2f72QJd9Jfu1gvwGiFO6r93mxqrrgLPvkXMdr8W7VApzk5tMn8737df2AMSkOU7PmyXqKPXv8KWlGXQ"  # noqa: S105  # opens nothing
-
-
-@extend_schema_field(OpenApiTypes.EMAIL)
-class EmailAddressField(OneLineField):
-    """An address in its one spelling: it is checked as it will be stored, not as it was typed."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=254, **kwargs)
-        self.validators.append(EmailValidator())
-
-    def to_internal_value(self, data: Any) -> str:
-        return UserManager.normalize_email(super().to_internal_value(data))
 
 
 class NameField(OneLineField):

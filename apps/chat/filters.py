@@ -1,0 +1,54 @@
+from typing import Final
+
+import django_filters
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_field
+
+from apps.chat.enums import RoomRole, Visibility
+from apps.chat.managers import RoomQuerySet
+from apps.chat.models import Membership, Room
+from apps.common.filters import SearchFilterSet, StableOrderingFilter, StrictBooleanFilter
+from apps.common.requests import actor
+
+SEARCH_LENGTH: Final = 100
+
+
+class RoomFilter(SearchFilterSet):
+    """`?search=lamp&mine=true&visibility=public&closed=false&ordering=-created_at`."""
+
+    search = django_filters.CharFilter(method="filter_search", max_length=SEARCH_LENGTH)
+    mine = StrictBooleanFilter(method="filter_mine")
+    visibility = django_filters.ChoiceFilter(choices=Visibility.choices)
+    closed = StrictBooleanFilter(method="filter_closed")
+    ordering = StableOrderingFilter(fields=["created_at", "name"])
+
+    class Meta:
+        model = Room
+        fields: list[str] = []
+
+    @extend_schema_field(
+        {
+            "type": "string",
+            "maxLength": SEARCH_LENGTH,
+            "pattern": r"^[^\u0000]*$",
+            "description": "Beginnings of words of the name or the slug.",
+        }
+    )
+    def filter_search(self, queryset: RoomQuerySet, name: str, value: str) -> QuerySet[Room]:
+        return queryset.search(value)
+
+    def filter_mine(self, queryset: RoomQuerySet, name: str, value: bool) -> QuerySet[Room]:  # noqa: FBT001  # django-filter's signature
+        return queryset.with_member(actor(self.request).id) if value else queryset.filter(Q(my_role=None))
+
+    def filter_closed(self, queryset: RoomQuerySet, name: str, value: bool) -> QuerySet[Room]:  # noqa: FBT001  # as above
+        return queryset.filter(closed_at__isnull=not value)
+
+
+class MemberFilter(django_filters.FilterSet):
+    """`?role=moderator`."""
+
+    role = django_filters.ChoiceFilter(choices=RoomRole.choices)
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
