@@ -194,7 +194,9 @@ class MemberSelector:
         members = Membership.objects.standing().filter(room_id=room_id, room__deleted_at=None, user_id__in=user_ids)
         standing = set(members.values_list("user_id", flat=True))
         others = set(user_ids) - standing
-        return standing | UserSelector.having_role(user_ids=others, roles=OVERSEERS) if others else standing
+        if not others or not Room.objects.living().filter(pk=room_id).exists():
+            return standing
+        return standing | UserSelector.having_role(user_ids=others, roles=OVERSEERS)
 
     @staticmethod
     def speakers(*, room_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, Speaker]:

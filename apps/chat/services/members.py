@@ -6,9 +6,9 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
-from apps.chat.enums import MemberChange, RoomRole, Visibility
+from apps.chat.enums import InvitationState, MemberChange, RoomRole, Visibility
 from apps.chat.exceptions import BannedError, NotMemberError
-from apps.chat.models import Membership, Room
+from apps.chat.models import Invitation, Membership, Room
 from apps.chat.selectors import RoomSelector, oversees
 from apps.chat.services.closures import require_open_account
 from apps.chat.services.turns import Turn, member_entry, record, take_turn
@@ -113,10 +113,13 @@ class MemberService:
             if not (turn.moderates or oversees(actor)):
                 raise ForbiddenError
             member = turn.place_of(user_id)
-            if not turn.has_power_over(member):
-                _oversee_mute(turn, member)
+            has_power = turn.has_power_over(member)
+            if not (has_power or oversees(actor)):
+                raise ForbiddenError
             if member.muted_until == until:
                 return
+            if not has_power:
+                _audit_mute(turn, member)
             member.muted_until = until
             member.save(update_fields=["muted_until", "updated_at"])
             record(turn.room, member_entry(turn.room, member, MemberChange.MUTED if until else MemberChange.UNMUTED))
@@ -137,6 +140,7 @@ class MemberService:
             if member.banned_at is None:
                 member.banned_at = timezone.now()
                 _take_out(turn.room, member, MemberChange.BANNED)
+                _answer_invitation(turn.room, user_id, InvitationState.DECLINED)
 
     @staticmethod
     def unban(*, actor: Actor, slug: str, user_id: UUID) -> None:
@@ -177,6 +181,13 @@ def admit(room: Room, user_id: UUID, *, role: RoomRole = RoomRole.MEMBER) -> Non
         defaults={"role": role, "left_at": None, "joined_at": timezone.now(), "last_read_seq": room.last_seq + 1},
     )
     record(room, member_entry(room, Membership.objects.named().get(pk=place.pk), MemberChange.JOINED))
+    _answer_invitation(room, user_id, InvitationState.ACCEPTED)
+
+
+def _answer_invitation(room: Room, user_id: UUID, answer: InvitationState) -> None:
+    """Let what has become of somebody in a room answer the invitation that he may have."""
+    open_one = Invitation.objects.filter(room=room, invitee_id=user_id, state=InvitationState.OPEN)
+    open_one.update(state=answer, updated_at=timezone.now())
 
 
 def _take_out(room: Room, member: Membership, change: MemberChange) -> None:
@@ -194,10 +205,7 @@ def _standing(turn: Turn, user_id: UUID) -> Membership:
     return member
 
 
-def _oversee_mute(turn: Turn, member: Membership) -> None:
-    """Let pass whoever oversees all rooms, and write down what he does."""
-    if not oversees(turn.actor):
-        raise ForbiddenError
+def _audit_mute(turn: Turn, member: Membership) -> None:
     AuditService.record(
         action=AuditAction.MEMBER_MUTED,
         account_id=member.user_id,

@@ -1,6 +1,6 @@
 """What the tests of this slice share: rooms with people in them, and what happened there."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +11,7 @@ from apps.chat.selectors import ChangeSelector
 from apps.chat.services import MemberService, MessageService, RoomService
 from apps.chat.services.members import admit
 from apps.chat.types import Frame, Sent
+from apps.common.exceptions import AppException
 from apps.common.types import Actor
 
 
@@ -64,3 +65,18 @@ def place(room: Room, user: Actor) -> dict[str, Any]:
 def row(room: Room) -> dict[str, Any]:
     """Return every column of a room, to be compared before and after."""
     return dict(Room.objects.values().get(pk=room.pk))
+
+
+def tried(call: Callable[[], object]) -> str:
+    """Return the code of the domain error that a call raises, or `done`."""
+    try:
+        call()
+    except AppException as error:
+        return error.code
+    return "done"
+
+
+def member_frames(room: Room) -> list[tuple[str, str, str]]:
+    """Return what happened to the members of a room: who, what, and the role since."""
+    frames = [frame for frame in history(room) if frame["type"] == "member"]
+    return [(frame["user"]["id"], frame["change"], frame["role"]) for frame in frames]
