@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from apps.common.exceptions import AppException, UnavailableError
+from apps.common.exceptions import AppException, InvalidInputError, UnavailableError
 from infrastructure.redis import RedisUnavailable
 
 
@@ -40,4 +40,6 @@ class ServiceAdmin[Row: Model](admin.ModelAdmin[Row]):
 
 def reason(error: AppException | RedisUnavailable) -> str:
     """Return what a person is told."""
+    if isinstance(error, InvalidInputError):
+        return " ".join(f"{wrong.field}: {wrong.detail}" for wrong in error.errors)
     return error.detail if isinstance(error, AppException) else UnavailableError.detail

@@ -335,7 +335,7 @@ class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
 
     @admin.display
     def account(self, entry: Any) -> str:
-        return _person(entry.account_id, entry.account_email)
+        return "-" if entry.account_id is None else _person(entry.account_id, entry.account_email)
 
     @admin.display
     def by(self, entry: Any) -> str:

@@ -47,7 +47,7 @@ class MessageViewSet(BaseViewSet):
     def history(self, request: Request, slug: str) -> Response:
         """Show messages of a room: the newest, or those next to a number. A page is 64 KiB at most."""
         access = RoomSelector.access(actor=actor(request), slug=slug)
-        wanted = validated(HistorySerializer(data=request.query_params))
+        wanted = validated(HistorySerializer(data=request.query_params.dict()))
         page = ReadingService.messages(actor=actor(request), access=access, **wanted)
         return Response({"messages": page.messages, "complete": page.complete})
 
