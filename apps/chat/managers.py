@@ -1,16 +1,14 @@
 import re
 import unicodedata
-from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
-from django.db import connection, models
+from django.db import models
 from django.db.models import BooleanField, Case, ExpressionWrapper, F, FilteredRelation, Func, Q, Value, When
 
 if TYPE_CHECKING:
-    from apps.chat.models import Membership, Message, Room  # noqa: F401  # named as text, where ruff sees no name
+    from apps.chat.models import Membership, Room  # noqa: F401  # named as text, where ruff sees no name
 
 # The slug is taken apart, or only its very beginning would be a word. Index and query must name one expression.
 SEARCH_VECTOR: Final = SearchVector(
@@ -55,23 +53,6 @@ class RoomManager(models.Manager["Room"]):
     def living(self) -> RoomQuerySet:
         return self.get_queryset().living()
 
-    def take_seqs(self, room_id: UUID, count: int) -> tuple[int, datetime | None] | None:
-        """Take the next numbers of a room, and hold it until the transaction ends: that orders what happens in it.
-
-        A negative count gives back what was taken last and is not needed after all.
-
-        Returns:
-            The last number taken, and when the room was closed; None if there is no such room.
-        """
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE rooms SET last_seq = last_seq + %s WHERE id = %s AND deleted_at IS NULL"
-                " RETURNING last_seq, closed_at",
-                [count, room_id],
-            )
-            taken: tuple[int, datetime | None] | None = cursor.fetchone()
-        return taken
-
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def standing(self) -> Self:
@@ -92,28 +73,3 @@ class MembershipManager(models.Manager["Membership"]):
 
     def named(self) -> MembershipQuerySet:
         return self.get_queryset().named()
-
-
-class MessageManager(models.Manager["Message"]):
-    def store(
-        self,
-        *,
-        room_id: UUID,
-        first_seq: int,
-        sent_at: datetime,
-        rows: Sequence[tuple[UUID, UUID | None, str, str]],
-    ) -> None:
-        """Insert new messages in one statement and without a model instance for each.
-
-        Args:
-            rows: Id, author's id, client id and text of each, in the order of their numbers.
-        """
-        ids, authors, client_ids, texts = map(list, zip(*rows, strict=True))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO messages (id, room_id, seq, author_id, client_id, text, created_at)"
-                " SELECT id, %s, %s + place - 1, author_id, client_id, text, %s"
-                " FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[])"
-                " WITH ORDINALITY AS new (id, author_id, client_id, text, place)",
-                [room_id, first_seq, sent_at, ids, authors, client_ids, texts],
-            )

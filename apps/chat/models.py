@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.chat.enums import ChangeKind, InvitationState, RoomRole, Visibility
-from apps.chat.managers import SEARCH_VECTOR, MembershipManager, MessageManager, RoomManager
+from apps.chat.managers import SEARCH_VECTOR, MembershipManager, RoomManager
 from apps.common.fields import one_line
 from apps.common.models import BaseModel, UUIDModel
 
@@ -154,8 +154,6 @@ class Message(UUIDModel):
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
-
-    objects: ClassVar[MessageManager] = MessageManager()
 
     class Meta:
         db_table = "messages"

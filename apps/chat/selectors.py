@@ -10,7 +10,7 @@ from apps.chat.enums import InvitationState, RoomRole, Visibility
 from apps.chat.exceptions import BannedError
 from apps.chat.managers import RoomQuerySet
 from apps.chat.models import Change, Invitation, Membership, Message, Room
-from apps.chat.types import PAGE_LIMIT, Access, Changed, Frame, Page, Person, Said, Seat, Speaker
+from apps.chat.types import PAGE_LIMIT, Access, Changed, Frame, Page, Person, Said, Seat
 from apps.common.enums import Role
 from apps.common.exceptions import ForbiddenError, NotFoundError
 from apps.common.types import Actor
@@ -198,21 +198,6 @@ class MemberSelector:
             return standing
         return standing | UserSelector.having_role(user_ids=others, roles=OVERSEERS)
 
-    @staticmethod
-    def speakers(*, room_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, Speaker]:
-        """Return those of some users who are or were in a room, or are banned from it, by their ids."""
-        places = Membership.objects.filter(room_id=room_id, user_id__in=user_ids)
-        rows = places.values_list("user_id", "user__name", "user__avatar", "left_at", "banned_at", "muted_until")
-        return {
-            user_id: Speaker(
-                person=Person(user_id, name, avatar),
-                is_standing=left_at is None and banned_at is None,
-                is_banned=banned_at is not None,
-                muted_until=muted_until,
-            )
-            for user_id, name, avatar, left_at, banned_at, muted_until in rows
-        }
-
 
 class MessageSelector:
     @staticmethod
@@ -258,12 +243,6 @@ class MessageSelector:
         if row is None:
             raise NotFoundError
         return _said(row)
-
-    @staticmethod
-    def known(*, room_id: UUID, client_ids: Collection[str], author_ids: Collection[UUID]) -> list[Said]:
-        """Return the messages that were sent under one of these client ids by one of these authors."""
-        rows = Message.objects.filter(room_id=room_id, author_id__in=author_ids, client_id__in=client_ids)
-        return [_said(row) for row in rows.exclude(client_id="").values_list(*_SAID)]
 
 
 class ChangeSelector:

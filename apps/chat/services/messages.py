@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +12,8 @@ from uuid6 import uuid7
 from apps.chat.enums import ChangeKind
 from apps.chat.exceptions import BannedError, EditWindowOverError, NotMemberError
 from apps.chat.models import Announcement, Message, Room
-from apps.chat.selectors import MemberSelector, MessageSelector, RoomSelector, oversees
+from apps.chat.selectors import MessageSelector, RoomSelector, oversees
+from apps.chat.services.batches import Opening, give_back, open_batch, store
 from apps.chat.services.speech import require_fit, require_voice
 from apps.chat.services.turns import Turn, entry, hold_room, record, take_turn
 from apps.chat.types import Draft, Person, Said, Sent, Speaker, group_of
@@ -142,14 +143,11 @@ class _Batch:
     """What waits to be said in a room that is held.
 
     Args:
-        known: What was said before under the client ids of the drafts, by author and client id.
         next_seq: The number of the next message.
         fresh: What has to be stored, each with its draft.
     """
 
-    closed_at: datetime | None
-    speakers: Mapping[UUID, Speaker]
-    known: dict[tuple[UUID, str], Said]
+    opening: Opening
     next_seq: int
     sent_at: datetime
     fresh: list[tuple[Draft, Said]] = field(default_factory=list)
@@ -161,52 +159,35 @@ class _Batch:
             return error
 
     def _take(self, draft: Draft) -> Sent:
-        speaker = _require_speaker(self.speakers.get(draft.author_id))
+        speaker = _require_speaker(self.opening.speakers.get(draft.author_id))
         key = (draft.author_id, draft.client_id)
-        if draft.client_id and key in self.known:
-            return _sent(self.known[key], repeated=True)
-        require_voice(closed_at=self.closed_at, muted_until=speaker.muted_until)
+        if draft.client_id and key in self.opening.known:
+            return _sent(self.opening.known[key], repeated=True)
+        require_voice(closed_at=self.opening.closed_at, muted_until=speaker.muted_until)
         require_fit(draft.text, draft.client_id)
         said = Said(uuid7(), self.next_seq, speaker.person, draft.client_id, draft.text, self.sent_at, None, None)
         self.next_seq += 1
-        self.known[key] = said
+        self.opening.known[key] = said
         self.fresh.append((draft, said))
         return _sent(said)
 
 
 def _store(room_id: UUID, drafts: Sequence[Draft]) -> list[Outcome]:
-    # Before anything is read: a ban or a closing that was committed before this turn counts.
-    taken = Room.objects.take_seqs(room_id, len(drafts))
-    if taken is None:
-        return [NotFoundError() for _ in drafts]
-    last_seq, closed_at = taken
-    first_seq = last_seq - len(drafts) + 1
     author_ids = {draft.author_id for draft in drafts}
-    batch = _Batch(
-        closed_at=closed_at,
-        speakers=MemberSelector.speakers(room_id=room_id, user_ids=author_ids),
-        known=_known(room_id, author_ids, {draft.client_id for draft in drafts if draft.client_id}),
-        next_seq=first_seq,
-        sent_at=timezone.now(),
-    )
+    client_ids = {draft.client_id for draft in drafts if draft.client_id}
+    opening = open_batch(room_id, len(drafts), author_ids, client_ids)
+    if opening is None:
+        return [NotFoundError() for _ in drafts]
+    batch = _Batch(opening, next_seq=opening.first_seq, sent_at=timezone.now())
     outcomes = [batch.outcome(draft) for draft in drafts]
-    not_needed = len(drafts) - len(batch.fresh)
-    if not_needed:
-        Room.objects.take_seqs(room_id, -not_needed)
+    if len(batch.fresh) < len(drafts):
+        give_back(room_id, len(drafts) - len(batch.fresh))
     if batch.fresh:
-        rows = [(said.id, draft.author_id, said.client_id, said.text) for draft, said in batch.fresh]
-        Message.objects.store(room_id=room_id, first_seq=first_seq, sent_at=batch.sent_at, rows=rows)
+        store(room_id, [said for _, said in batch.fresh])
     for draft, said in batch.fresh:
         with structlog.contextvars.bound_contextvars(request_id=draft.request_id or origin.request_id()):
             realtime.push(group_of(room_id), said.frame())
     return outcomes
-
-
-def _known(room_id: UUID, author_ids: set[UUID], client_ids: set[str]) -> dict[tuple[UUID, str], Said]:
-    if not client_ids:
-        return {}
-    known = MessageSelector.known(room_id=room_id, author_ids=author_ids, client_ids=client_ids)
-    return {(said.author.id, said.client_id): said for said in known if said.author}
 
 
 def _say(room: Room, text: str) -> None:
@@ -214,8 +195,7 @@ def _say(room: Room, text: str) -> None:
     room.last_seq += 1
     room.save(update_fields=["last_seq", "updated_at"])
     said = Said(uuid7(), room.last_seq, None, "", text, timezone.now(), None, None)
-    rows = [(said.id, None, said.client_id, said.text)]
-    Message.objects.store(room_id=room.pk, first_seq=said.seq, sent_at=said.sent_at, rows=rows)
+    store(room.pk, [said])
     realtime.push(group_of(room.pk), said.frame())
 
 
