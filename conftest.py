@@ -16,6 +16,7 @@ from apps.users.models import User
 from apps.users.tests.factories import FACTORIES
 from apps.users.tests.support import signed_in
 from config.asgi import application
+from config.routing import websocket_urlpatterns
 from infrastructure import redis
 
 pytest_plugins = ("layerline.flow.plugin",)
@@ -59,7 +60,7 @@ def admin_api(auth_api: Callable[[Role | User], AuthenticatedClient]) -> Authent
 @pytest.fixture
 def sockets() -> Iterator[Sockets]:
     """A function that opens a socket of the project and signs in with an access token."""
-    with sockets_of(application) as sockets:
+    with sockets_of(application, websocket_urlpatterns) as sockets:
         yield sockets
 
 

@@ -7,8 +7,9 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from apps.common.urls import health_urlpatterns
-from apps.common.views import unknown_path
 from apps.users.admin import OwnPasswordView
+from apps.common.views import AsyncApiView, unknown_path
+from config import routing
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.users.urls")),
@@ -16,6 +17,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", require_safe(SpectacularAPIView.as_view(throttle_classes=[])), name="schema"),
     path("api/docs/", require_safe(SpectacularSwaggerSplitView.as_view(throttle_classes=[])), name="docs"),
     path("api/redoc/", require_safe(SpectacularRedocView.as_view(throttle_classes=[])), name="redoc"),
+    path(
+        "api/asyncapi.yaml",
+        require_safe(AsyncApiView.as_view(routes=routing.websocket_urlpatterns)),
+        name="asyncapi",
+    ),
     path("api/", include("apps.common.urls")),
     # Last below /api/, so that an unknown path is a problem document in every environment.
     re_path(r"^api/", unknown_path),

@@ -86,6 +86,12 @@ def checks() -> list[Check]:
             testing,
         ),
         Check(
+            "asyncapi",
+            [*_MANAGE, "document_sockets", "--check", "--schema", "tests/asyncapi/asyncapi-3.0.0.json"],
+            '`make manage ARGS="document_sockets"` writes docs/frames.md; other messages name the frame',
+            testing,
+        ),
+        Check(
             "flows",
             [*_MANAGE, "document_flows", "--check"],
             "`make flows`, and commit what it changes if the code was meant to change",

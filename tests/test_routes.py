@@ -26,6 +26,7 @@ _OF_NO_SLICE: Final = {
     "api/docs/": _PAGE,
     "api/redoc/": _PAGE,
     "api/problems/": _PAGE,
+    "api/asyncapi.yaml": _PAGE,
     # Every address that no other route knows.
     "api/": Route(everyone(**dict.fromkeys(METHODS, 404))),
 }

@@ -20,9 +20,10 @@ from uuid6 import uuid7
 
 from apps.common.enums import CloseCode
 from apps.common.exceptions import AuthenticationError, FieldError, InvalidInputError
+from apps.common.frames import AUTH, ERROR, FRAME_BYTES, PING, REF_LENGTH, ClientFrame, Frame, ServerFrame
 from apps.common.handlers import PROBLEMS, error_frame
 from apps.common.parsers import read_json
-from apps.common.serializers import AuthFrameSerializer, StrictSerializer, validated
+from apps.common.serializers import validated
 from apps.common.types import Actor, SignedIn, SocketDoor
 from infrastructure import realtime
 from infrastructure.ratelimit import Limit, configured
@@ -33,8 +34,6 @@ type Handler = Callable[..., Awaitable[Answer]]
 # Offered by clients that send their token with the handshake: `layerline.v1, bearer.ACCESS`.
 SUBPROTOCOL: Final = "layerline.v1"
 BEARER: Final = "bearer."
-FRAME_BYTES: Final = 64 * 1024
-REF_LENGTH: Final = 64
 # So many bad frames in so many seconds are answered; one more closes the socket.
 BAD_FRAMES: Final = 20
 BAD_FRAMES_SECONDS: Final = 60
@@ -47,14 +46,15 @@ _CLOSE_CODES: Final = {400: CloseCode.NOT_SIGNED_IN, 500: CloseCode.INTERNAL_ERR
 log = structlog.get_logger("layerline.sockets")
 
 
-def takes(shape: type[StrictSerializer]) -> Callable[[Handler], Handler]:
-    """Let a method answer the frames of its own name.
+def takes(frame: ClientFrame) -> Callable[[Handler], Handler]:
+    """Let a method answer a kind of frame.
 
-    It is given what the frame holds besides `type` and `ref`, checked, and returns what the `ack` holds.
+    It is given what the frame holds besides `type` and `ref`, checked, and returns what the answer holds: the first of
+    the frame's answers, unless it names the `type` of another one.
     """
 
     def declare(handler: Handler) -> Handler:
-        vars(handler)["shape"] = shape
+        vars(handler)["frame"] = frame
         return handler
 
     return declare
@@ -63,9 +63,9 @@ def takes(shape: type[StrictSerializer]) -> Callable[[Handler], Handler]:
 class BaseConsumer(AsyncWebsocketConsumer):
     """A thin door for sockets, as BaseViewSet is one for requests.
 
-    A subclass names the groups that it listens to and has, marked with `takes`, a method for each type of frame, which
-    calls one service or selector. Its answer is an `ack`, or an `error` for what it raises. Who is signed in is asked
-    anew at each frame, and by the clock.
+    A subclass names the groups that it listens to, the frames that it `tells` by itself, and has, marked with `takes`,
+    a method for each frame of clients, which calls one service or selector. Its answer is what it returns, or an
+    `error` for what it raises. Who is signed in is asked anew at each frame, and by the clock.
 
     The scope holds the `door`, a SocketDoor: this module knows no accounts.
     """
@@ -73,16 +73,25 @@ class BaseConsumer(AsyncWebsocketConsumer):
     # No channel of Channels' own: it would be subscribed before anyone has signed in.
     channel_layer_alias = ""
     listens_to: Sequence[str] = ()
+    tells: ClassVar[Sequence[ServerFrame]] = ()
     seconds_to_sign_in: ClassVar[float] = 10
     seconds_between_checks: ClassVar[float] = 10
     # Whoever is too slow a reader even for a close code is given up after so long.
     seconds_to_read: ClassVar[float] = 10
-    _shapes: ClassVar[Mapping[str, type[StrictSerializer]]] = {}
+    _taken: ClassVar[Mapping[str, tuple[ClientFrame, str]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        methods = {name: getattr(cls, name) for name in dir(cls)}
-        cls._shapes = {name: method.shape for name, method in methods.items() if hasattr(method, "shape")}
+        methods = [(name, getattr(cls, name)) for name in dir(cls)]
+        taken = [(method.frame, name) for name, method in methods if hasattr(method, "frame")]
+        cls._taken = {frame.kind: (frame, name) for frame, name in taken}
+
+    @classmethod
+    def frames(cls) -> list[Frame]:
+        """Return every frame that goes over this socket: those of clients, their answers, and what is told besides."""
+        taken = [frame for frame, _ in cls._taken.values()]
+        answers = [answer for frame in taken for answer in frame.answers]
+        return list(dict.fromkeys([*taken, *answers, ERROR, *cls.tells]))
 
     @classmethod
     def as_asgi(cls, **initkwargs: Any) -> Any:
@@ -127,15 +136,15 @@ class BaseConsumer(AsyncWebsocketConsumer):
         """Return what a frame counts against: the same as a request."""
         return [configured(scope, str(self.actor.id)) for scope in ("burst", "sustained")]
 
-    @takes(AuthFrameSerializer)
+    @takes(AUTH)
     async def auth(self, token: str) -> Answer:
         """Sign in; later, stay signed in with a newer token of the same session."""
         return await self._sign_in(self._door.by_token, token)
 
-    @takes(StrictSerializer)
+    @takes(PING)
     async def ping(self) -> Answer:
         """Tell that somebody is there."""
-        return {"type": "pong"}
+        return {}
 
     def heard(self, text: str) -> None:
         """Send what is pushed to one of the groups."""
@@ -195,7 +204,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
             except Exception as error:  # noqa: BLE001  # the one handler of errors maps and logs each
                 await self._refuse(error)
             else:
-                await self._send({"type": "ack"} | self._ref | dict(answer) | {"request_id": request_id})
+                await self._send({**self._ref, **answer, "request_id": request_id})
             self._outlet.release()
 
     async def _read(self, text: str | None) -> Answer:
@@ -203,13 +212,14 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._ref, kind = _ref(frame), frame["type"]
         if not self._is_open.is_set() and kind != "auth":
             raise AuthenticationError
-        if kind not in self._shapes:
+        if kind not in self._taken:
             raise InvalidInputError([FieldError("type", "unknown", "There is no such frame here.")])
         if self._is_open.is_set() and kind != "ping":
             await self._admit()
         data = {name: value for name, value in frame.items() if name not in _ENVELOPE}
-        answer: Answer = await getattr(self, kind)(**validated(self._shapes[kind](data=data)))
-        return answer
+        taken, method = self._taken[kind]
+        answer: Answer = await getattr(self, method)(**validated(taken.shape(data=data)))
+        return {"type": taken.answers[0].kind, **answer}
 
     async def _sign_in(self, way: Callable[[str], SignedIn], secret: str) -> Answer:
         signed_in = await database_sync_to_async(way)(secret)

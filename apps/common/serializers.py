@@ -148,10 +148,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         return serializers.ErrorDetail(str(self.error_messages[code]), code=code)
 
 
-class AuthFrameSerializer(StrictSerializer):
-    """The frame by which whoever opened a socket signs in."""
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    """What an error tells of one wrong field."""
 
-    token = StrictCharField(trim_whitespace=False)
+    field = serializers.CharField(help_text="Empty where the body as a whole is wrong.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
 
 
 def validated(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The base of every API view, and the pages that belong to no slice."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, cast
 
 import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views import generic
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -23,6 +24,7 @@ from rest_framework.viewsets import GenericViewSet
 from apps.common.exceptions import AppException
 from apps.common.handlers import PROBLEMS, problem_response
 from apps.common.requests import actor, idempotency_key, read_body
+from apps.common.schema import asyncapi_yaml, sockets_at
 from apps.common.selectors import HealthSelector
 from apps.common.services import IdempotencyService
 from apps.common.throttling import ScopedThrottle, Tally, tally_of
@@ -158,6 +160,15 @@ def unknown_path(request: HttpRequest, **_: str) -> HttpResponse:
 def problems(request: HttpRequest) -> HttpResponse:
     """Show the list of codes; the `type` of every problem document leads here."""
     return render(request, "common/problems.html", {"problems": PROBLEMS.values()})
+
+
+class AsyncApiView(generic.View):
+    """Show what goes over sockets, as AsyncAPI has it. It is given the routes of the project's sockets."""
+
+    routes: ClassVar[Sequence[Any]] = ()
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(asyncapi_yaml(sockets_at(self.routes)), content_type="application/yaml")
 
 
 @csrf_exempt

@@ -16,6 +16,7 @@ LAYERS: Final = frozenset(
         "exceptions",
         "fields",
         "filters",
+        "frames",
         "handlers",
         "management",
         "managers",

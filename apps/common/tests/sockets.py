@@ -9,14 +9,22 @@ from typing import Any, Final, Self
 
 from asgiref.testing import ApplicationCommunicator
 
+from apps.common.tests.protocol import consumer_at, hold
+
 PATIENCE: Final = 5
 
 
 class Socket:
-    """The other end of a socket. What it is not sent within PATIENCE fails the test."""
+    """The other end of a socket.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, application: Any, scope: dict[str, Any]) -> None:
+    What it is not sent within PATIENCE fails the test, and so does a frame that its consumer does not register.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, application: Any, scope: dict[str, Any], consumer: Any = None
+    ) -> None:
         self._loop = loop
+        self._consumer = consumer
         self._reads = asyncio.Event()
         self._reads.set()
 
@@ -44,6 +52,7 @@ class Socket:
         event = self.take()
         assert event["type"] == "websocket.send", event
         frame: dict[str, Any] = json.loads(event["text"])
+        hold(self._consumer, frame)
         frame.pop("request_id", None)
         return frame
 
@@ -97,9 +106,10 @@ class Socket:
 class Sockets:
     """Opens sockets at an application, and ends them with the test."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, application: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, application: Any, routes: Sequence[Any]) -> None:
         self._loop = loop
         self._application = application
+        self._routes = routes
         self._sockets: list[Socket] = []
 
     def knock(
@@ -119,7 +129,8 @@ class Sockets:
             "headers": [] if origin is None else [(b"origin", origin.encode())],
             "subprotocols": list(subprotocols),
         }
-        socket = Socket(self._loop, application or self._application, scope)
+        consumer = consumer_at(path, self._routes)
+        socket = Socket(self._loop, application or self._application, scope, consumer)
         self._sockets.append(socket)
         return socket
 
@@ -135,12 +146,12 @@ class Sockets:
 
 
 @contextmanager
-def sockets_of(application: Any) -> Iterator[Sockets]:
-    """Give a way to open sockets at an application until the end of the block."""
+def sockets_of(application: Any, routes: Sequence[Any]) -> Iterator[Sockets]:
+    """Give a way to open sockets at an application, which has these routes, until the end of the block."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever)
     thread.start()
-    sockets = Sockets(loop, application)
+    sockets = Sockets(loop, application, routes)
     try:
         yield sockets
         sockets.end()

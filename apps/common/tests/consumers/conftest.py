@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.common.tests.consumers.support import Tokens, application
+from apps.common.tests.consumers.support import ROUTES, Tokens, application
 from apps.common.tests.sockets import Sockets, sockets_of
 
 
@@ -14,5 +14,5 @@ def tokens() -> Tokens:
 
 @pytest.fixture
 def sockets(tokens: Tokens) -> Iterator[Sockets]:
-    with sockets_of(application(tokens)) as sockets:
+    with sockets_of(application(tokens), ROUTES) as sockets:
         yield sockets

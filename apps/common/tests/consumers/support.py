@@ -9,10 +9,12 @@ from uuid import UUID
 from channels.routing import URLRouter
 from django.urls import path
 from django.utils import timezone
+from rest_framework import serializers
 
 from apps.common.consumers import Answer, BaseConsumer, takes
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, AuthenticationError, NotFoundError
+from apps.common.frames import ClientFrame, ServerFrame
 from apps.common.serializers import OneLineField, StrictIntegerField, StrictSerializer
 from apps.common.tests.support import FAULTS
 from apps.common.types import SignedIn
@@ -80,16 +82,32 @@ class FailSerializer(StrictSerializer):
     kind = OneLineField(max_length=20)
 
 
+class SaidSerializer(serializers.Serializer[Any]):
+    said = serializers.CharField()
+    by = serializers.UUIDField()
+
+
+class NewsSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField(required=False)
+
+
+SAID: Final = ServerFrame("ack", SaidSerializer, "It was said.", {"said": "haha", "by": str(ADA)}, name="say.ack")
+SAY: Final = ClientFrame("say", SaySerializer, "Say something.", {"text": "ha", "times": 2}, answers=(SAID,))
+FAIL: Final = ClientFrame("fail", FailSerializer, "Fail.", {"kind": "denied"}, answers=(SAID,))
+NEWS: Final = ServerFrame("news", NewsSerializer, "Something is new.", {"number": 1})
+
+
 class SpeakingConsumer(BaseConsumer):
     """Repeats what it is told, and fails as it is told."""
 
     listens_to = ("speakers",)
+    tells = (NEWS,)
 
-    @takes(SaySerializer)
+    @takes(SAY)
     async def say(self, text: str, times: int) -> Answer:
         return {"said": text * times, "by": str(self.actor.id)}
 
-    @takes(FailSerializer)
+    @takes(FAIL)
     async def fail(self, kind: str) -> Answer:
         raise FAULTS[kind]
 
@@ -110,14 +128,16 @@ class ClosedRoomConsumer(BaseConsumer):
         raise reasons[self.scope["url_route"]["kwargs"]["reason"]]
 
 
+ROUTES: Final[list[Any]] = [
+    path("ws/speaking/", SpeakingConsumer.as_asgi()),
+    path("ws/hurried/", HurriedConsumer.as_asgi()),
+    path("ws/closed/<str:reason>/", ClosedRoomConsumer.as_asgi()),
+]
+
+
 def application(tokens: Tokens) -> Callable[..., Any]:
     """Return these sockets, with tokens that they know."""
-    addresses: list[Any] = [
-        path("ws/speaking/", SpeakingConsumer.as_asgi()),
-        path("ws/hurried/", HurriedConsumer.as_asgi()),
-        path("ws/closed/<str:reason>/", ClosedRoomConsumer.as_asgi()),
-    ]
-    router: Any = URLRouter(addresses)
+    router: Any = URLRouter(ROUTES)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await router({**scope, "door": tokens}, receive, send)

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from apps.common.consumers import BAD_FRAMES, FRAME_BYTES
+from apps.common.consumers import BAD_FRAMES
+from apps.common.frames import FRAME_BYTES
 from apps.common.handlers import PROBLEMS
 from apps.common.tests.consumers.support import ADA, BOB, Tokens
 from apps.common.tests.sockets import Socket, Sockets

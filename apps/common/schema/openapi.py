@@ -13,7 +13,7 @@ from rest_framework.permissions import AllowAny
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_BASE, PROBLEMS, Problem
 from apps.common.requests import IDEMPOTENCY_HEADER, IDEMPOTENCY_PATTERN
-from apps.common.serializers import EnumField, StrictCharField, StrictSerializer
+from apps.common.serializers import EnumField, FieldErrorSerializer, StrictCharField, StrictSerializer
 
 _ALWAYS: Final = ("bad_request", "not_acceptable", "throttled", "internal_error", "service_unavailable")
 _SIGNED_IN: Final = ("authentication_failed", "token_expired", "token_invalid", "session_revoked")
@@ -77,12 +77,6 @@ class EnumFieldExtension(OpenApiSerializerFieldExtension):
         # The mark by which it would find enums that have no name.
         schema.pop("x-spec-enum-id")
         return schema
-
-
-class FieldErrorSerializer(serializers.Serializer[Any]):
-    field = serializers.CharField(help_text="Empty where the body as a whole is wrong.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
