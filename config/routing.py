@@ -1,6 +1,6 @@
 """Every socket address of the project, as config/urls.py has those of HTTP."""
 
-from typing import Any
+from typing import Any, Final
 
 from channels.routing import URLRouter
 from django.urls import re_path
@@ -23,8 +23,10 @@ websocket_urlpatterns: list[Any] = [
 
 
 _router: Any = URLRouter(websocket_urlpatterns)
+# One for all sockets: what they ask of it, they ask together.
+_door: Final = UsersDoor()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Answer a socket, and tell its consumer who signs people in: apps.common knows no accounts."""
-    await _router({**scope, "door": UsersDoor()}, receive, send)
+    await _router({**scope, "door": _door}, receive, send)

@@ -22,7 +22,7 @@ def refuse_unsafe(settings: dict[str, Any]) -> None:
 
     Raises:
         ImproperlyConfigured: On a short, repeated or placeholder secret, on DEBUG, on the embedded
-            PostgreSQL or Valkey, on a wildcard host, on an application without TLS.
+            PostgreSQL or Valkey, on a wildcard host, on tokens in addresses, on an application without TLS.
     """
     if env.flag("DEBUG", default=False) or settings["DEBUG"]:
         env.fail("DEBUG", "is on. Production shows nothing of the inside.")
@@ -37,6 +37,8 @@ def refuse_unsafe(settings: dict[str, Any]) -> None:
     for name, address in {"REDIS_URL": settings["REDIS_URL"], "BROKER_URL": settings["CELERY_BROKER_URL"]}.items():
         if urlsplit(address).username == EMBEDDED_USER:
             env.fail(name, "names the embedded Valkey, which is for development only.")
+    if settings["WEBSOCKET_QUERY_TOKEN"]:
+        env.fail("WEBSOCKET_QUERY_TOKEN", "is on. An address stands in logs, and so would the tokens in it.")
     if not settings["APP_URL"].startswith("https://"):
         env.fail("APP_URL", "is not an address of https://. The links of mails lead there, with their tokens.")
     _refuse_weak_secrets(settings)

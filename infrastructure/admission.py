@@ -7,6 +7,7 @@ all. Then the rows come from the database, and the second round trip counts and 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from infrastructure.cache import ROWS, RowCache, RowId, row_json
@@ -52,6 +53,33 @@ end
 return count({unpack(KEYS, entries + 1)}, {unpack(ARGV, 3 * entries + 3)})
 """
 )
+# KEYS: the entries of all callers, each once, then all counters. ARGV: how many entries, and how many of them go with
+# each caller; then of each caller the places of its entries, how many limits it has, and their numbers.
+_ADMIT_ALL: Final = Script(
+    ROWS
+    + COUNT
+    + """
+local now, texts = history(), {}
+local entries, of_one = tonumber(ARGV[1]), tonumber(ARGV[2])
+for index = 1, entries do texts[index] = row(KEYS[index], now) end
+local verdicts, counter, argument = {}, entries, 3
+while ARGV[argument] do
+  local known = true
+  for place = argument, argument + of_one - 1 do known = known and texts[tonumber(ARGV[place])] end
+  argument = argument + of_one
+  local limits = tonumber(ARGV[argument])
+  local names, numbers = {}, {}
+  for index = 1, limits do
+    names[index] = KEYS[counter + index]
+    numbers[2 * index - 1] = ARGV[argument + 2 * index - 1]
+    numbers[2 * index] = ARGV[argument + 2 * index]
+  end
+  counter, argument = counter + limits, argument + 2 * limits + 1
+  verdicts[#verdicts + 1] = known and count(names, numbers) or {}
+end
+return {now, texts, verdicts}
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +121,38 @@ def admit(wanted: Sequence[tuple[RowCache, RowId]], limits: Sequence[Limit]) -> 
         return Admission(history.decode())
     *texts, counted = found
     return Admission(history.decode(), tuple(map(json.loads, texts)), verdict_of(limits, counted))
+
+
+def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence[Limit]]]) -> list[Admission]:
+    """Do for several callers, in their order and in one round trip, what `admit` does for one.
+
+    Args:
+        callers: Of each the rows, of which all have as many, and the limits.
+
+    Raises:
+        RateLimiterUnavailable: If Redis is away.
+    """
+    if not callers:
+        return []
+    entries = [[cache.entry(row_id) for cache, row_id in wanted] for wanted, _ in callers]
+    places = {entry: place for place, entry in enumerate(dict.fromkeys(chain.from_iterable(entries)), 1)}
+    counters = [limit.counter for _, limits in callers for limit in limits]
+    arguments = [len(places), len(entries[0])]
+    for names, (_, limits) in zip(entries, callers, strict=True):
+        arguments += [*(places[name] for name in names), len(limits), *count_arguments(limits)]
+    with unavailable_as(RateLimiterUnavailable):
+        history, texts, verdicts = _ADMIT_ALL([*places, *counters], arguments)
+    rows = [json.loads(text) if text else None for text in texts]
+    return [
+        Admission(
+            history.decode(),
+            tuple(rows[places[name] - 1] for name in names),
+            verdict_of(limits, counted),
+        )
+        if counted
+        else Admission(history.decode())
+        for names, (_, limits), counted in zip(entries, callers, verdicts, strict=True)
+    ]
 
 
 def keep_and_count(rows: Sequence[Row], limits: Sequence[Limit], *, history: str) -> Verdict:

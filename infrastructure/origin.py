@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 import structlog
+from django.conf import settings
 
 USER_AGENT_LENGTH: Final = 256
 REQUEST_ID_LENGTH: Final = 128
@@ -42,6 +43,47 @@ def current() -> Origin:
 def request_id() -> str:
     """Return the id of the request that the work in hand goes back to, or an empty text."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))[:REQUEST_ID_LENGTH]
+
+
+def client_address(remote: str, forwarded: str) -> str:
+    """Return the client's own address.
+
+    X-Forwarded-For is read from the right: each trusted proxy vouches for the entry before it, and the first
+    address that is no trusted proxy is the client, whatever it wrote further left.
+
+    Args:
+        remote: Where the connection comes from.
+        forwarded: What X-Forwarded-For says.
+    """
+    if not is_trusted(remote):
+        return remote
+    address = remote
+    for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
+        if not is_address(hop):
+            break
+        address = hop
+        if not is_trusted(hop):
+            break
+    return address
+
+
+def unmapped(text: str) -> IPv4Address | IPv6Address:
+    """Return the address; a server that listens on `::` sees 10.0.0.1 as ::ffff:10.0.0.1."""
+    address = ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_trusted(text: str) -> bool:
+    """Tell whether it is the address of a proxy that is believed."""
+    return is_address(text) and any(unmapped(text) in network for network in settings.TRUSTED_PROXIES)
 
 
 def network_of(address: str) -> str:

@@ -1,18 +1,25 @@
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import perf_counter
 from typing import Final
 
 import structlog
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
 from infrastructure import redaction
-from infrastructure.origin import REQUEST_ID_LENGTH, USER_AGENT_LENGTH, Origin, coming_from
+from infrastructure.origin import (
+    REQUEST_ID_LENGTH,
+    USER_AGENT_LENGTH,
+    Origin,
+    client_address,
+    coming_from,
+    is_address,
+    is_trusted,
+    unmapped,
+)
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -92,22 +99,13 @@ def _as_problem(response: HttpResponseBase) -> HttpResponse:
 
 
 def resolve_client_address(request: HttpRequest) -> None:
-    """Put the client's own address into REMOTE_ADDR, and drop forwarding headers that nobody vouches for.
-
-    X-Forwarded-For is read from the right: each trusted proxy vouches for the entry before it, and the first
-    address that is no trusted proxy is the client, whatever it wrote further left.
-    """
-    if not _is_trusted(request.META.get("REMOTE_ADDR", "")):
-        for header in _FORWARDING_HEADERS:
-            request.META.pop(header, None)
+    """Put the client's own address into REMOTE_ADDR, and drop forwarding headers that nobody vouches for."""
+    remote = request.META.get("REMOTE_ADDR", "")
+    if is_trusted(remote):
+        request.META["REMOTE_ADDR"] = client_address(remote, request.META.get("HTTP_X_FORWARDED_FOR", ""))
         return
-    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-    for hop in reversed(hops):
-        if not _is_address(hop):
-            return
-        request.META["REMOTE_ADDR"] = hop
-        if not _is_trusted(hop):
-            return
+    for header in _FORWARDING_HEADERS:
+        request.META.pop(header, None)
 
 
 def _request_id(request: HttpRequest) -> str:
@@ -119,24 +117,4 @@ def _origin(request: HttpRequest) -> Origin:
     """Return the client as it may be stored: the header is a stranger's text, and a link-local address has a zone."""
     remote = request.META.get("REMOTE_ADDR", "").partition("%")[0]
     shown = "".join(letter for letter in request.headers.get("User-Agent", "") if letter.isprintable())
-    return Origin(str(_unmapped(remote)) if _is_address(remote) else None, shown[:USER_AGENT_LENGTH])
-
-
-def _unmapped(text: str) -> IPv4Address | IPv6Address:
-    """Return the address; a server that listens on `::` sees 10.0.0.1 as ::ffff:10.0.0.1."""
-    address = ip_address(text)
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_trusted(text: str) -> bool:
-    if not _is_address(text):
-        return False
-    return any(_unmapped(text) in network for network in settings.TRUSTED_PROXIES)
+    return Origin(str(unmapped(remote)) if is_address(remote) else None, shown[:USER_AGENT_LENGTH])

@@ -1,13 +1,24 @@
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
+
+from apps.common.exceptions import AuthenticationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from apps.common.enums import Role
     from infrastructure.ratelimit import Limit, Verdict
+
+
+# Pushed to `account_group`: whoever has a socket there is signed in no longer, or with another role.
+ACCOUNT_CHANGED: Final = {"type": "account.changed"}
+
+
+def account_group(user_id: UUID) -> str:
+    """Return the name of the group in which each process hears of an account that has sockets there."""
+    return f"account.{user_id.hex}"
 
 
 class Actor(Protocol):
@@ -70,8 +81,11 @@ class SignedIn:
 class SocketDoor(Protocol):
     """Who signs in whoever opens a socket: another slice, which apps.common does not know.
 
-    Each raises an AuthenticationError for whom it does not let in.
+    Who is not let in gets an AuthenticationError.
     """
+
+    # One door serves many sockets, which it is told apart by.
+    def __hash__(self) -> int: ...
 
     def by_token(self, token: str) -> SignedIn:
         """Return whom an access token speaks for."""
@@ -79,8 +93,11 @@ class SocketDoor(Protocol):
     def by_ticket(self, ticket: str) -> SignedIn:
         """Return whom a ticket speaks for, which it does once."""
 
-    def again(self, signed_in: SignedIn, limits: "Sequence[Limit]") -> SignedIn:
-        """Return the same as he is now, with the verdict on the limits."""
+    def again(self, callers: "Sequence[tuple[SignedIn, Sequence[Limit]]]") -> list[SignedIn | AuthenticationError]:
+        """Return, of each of several, the same as he is now, with the verdict on the limits, or why he is refused."""
+
+    def standing(self, signed_in: "Sequence[SignedIn]") -> list[SignedIn | AuthenticationError]:
+        """Return, of each of several, the same as the database has him now, or why he is refused."""
 
 
 class Anonymous:

@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from apps.common.exceptions import AuthenticationError
 from apps.common.throttling import tally_of
 from apps.common.types import SignedIn
 from apps.users.exceptions import TokenInvalidError
@@ -68,13 +69,19 @@ class UsersDoor:
         """
         return _signed_in(SessionService.redeem_ticket(ticket=ticket))
 
-    def again(self, signed_in: SignedIn, limits: Sequence[Limit]) -> SignedIn:
-        """Return the same as he is now, with the verdict on the limits.
+    def again(self, callers: Sequence[tuple[SignedIn, Sequence[Limit]]]) -> list[SignedIn | AuthenticationError]:
+        """Return, of each of several, the same as he is now, with the verdict on the limits, or why he is refused."""
+        bearers = [(signed_in.bearer, limits) for signed_in, limits in callers]
+        return [_outcome(outcome) for outcome in SessionService.readmit_all(callers=bearers)]
 
-        Raises:
-            AuthenticationError: If he is signed in no longer.
-        """
-        return _signed_in(SessionService.readmit(bearer=signed_in.bearer, limits=limits))
+    def standing(self, signed_in: Sequence[SignedIn]) -> list[SignedIn | AuthenticationError]:
+        """Return, of each of several, the same as the database has him now, or why he is refused."""
+        bearers = [somebody.bearer for somebody in signed_in]
+        return [_outcome(outcome) for outcome in SessionService.standing(bearers=bearers)]
+
+
+def _outcome(outcome: Admitted | AuthenticationError) -> SignedIn | AuthenticationError:
+    return outcome if isinstance(outcome, AuthenticationError) else _signed_in(outcome)
 
 
 def _signed_in(admitted: Admitted) -> SignedIn:

@@ -33,6 +33,9 @@ _ACCOUNT_FIELDS: Final = (
     "updated_at",
 )
 
+# The columns that a session with its account is made of.
+_WITH_ACCOUNT: Final = ("expires_at", "phone_ciphertext", *(f"user__{name}" for name in _ACCOUNT_FIELDS))
+
 # The columns that a cached account is made of.
 CACHED_FIELDS: Final = frozenset({*_ACCOUNT_FIELDS, "phone"})
 
@@ -142,18 +145,17 @@ class SessionSelector:
     @staticmethod
     def open_with_account(*, session_id: UUID, user_id: UUID) -> tuple[OpenSession, Account] | None:
         """Return a session of the user that has not been ended, with its account, in one query."""
-        fields = [f"user__{name}" for name in _ACCOUNT_FIELDS]
         rows = Session.objects.filter(pk=session_id, user_id=user_id, ended_at=None)
-        row = (
-            rows.annotate(phone_ciphertext=Ciphertext("user__phone"))
-            .values_list("expires_at", "phone_ciphertext", *fields)
-            .first()
+        row = _with_account(rows).values_list(*_WITH_ACCOUNT).first()
+        return None if row is None else _session_and_account(row)
+
+    @staticmethod
+    def open_with_accounts(*, session_ids: Collection[UUID]) -> dict[UUID, tuple[OpenSession, Account]]:
+        """Return those of some sessions that have not been ended, each with its account, in one query."""
+        rows = _with_account(Session.objects.filter(pk__in=session_ids, ended_at=None)).values_list(
+            "pk", *_WITH_ACCOUNT
         )
-        if row is None:
-            return None
-        expires_at, phone_ciphertext, *values = row
-        account = Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
-        return OpenSession(user_id, expires_at), account
+        return {session_id: _session_and_account(row) for session_id, *row in rows}
 
     @staticmethod
     def open_listing(*, user_id: UUID, current_id: UUID) -> QuerySet[Session]:
@@ -213,6 +215,17 @@ class AuditSelector:
             return listing.filter(_concerning(UUID(text)) | Q(request_id=text))
         except ValueError:
             return listing.filter(request_id=text)
+
+
+def _with_account(sessions: QuerySet[Session]) -> QuerySet[Session]:
+    return sessions.annotate(phone_ciphertext=Ciphertext("user__phone"))
+
+
+def _session_and_account(row: Sequence[Any]) -> tuple[OpenSession, Account]:
+    """Return what the columns _WITH_ACCOUNT hold."""
+    expires_at, phone_ciphertext, *values = row
+    account = Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
+    return OpenSession(account.id, expires_at), account
 
 
 def _concerning(user_id: UUID) -> Q:

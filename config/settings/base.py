@@ -287,11 +287,17 @@ THROTTLE_RATES = {
     "burst": env.rate("THROTTLE_BURST", "60/min"),
     "sustained": env.rate("THROTTLE_SUSTAINED", "1000/day"),
     "anonymous_burst": env.rate("THROTTLE_ANONYMOUS_BURST", "60/min"),
+    # Sockets opened from one address.
+    "sockets": env.rate("THROTTLE_SOCKETS", "1200/min"),
     "anonymous_sustained": env.rate("THROTTLE_ANONYMOUS_SUSTAINED", "10000/day"),
 }
 # What `login_failures` does: it delays, and refuses nobody.
 LOGIN_DELAY = env.number("LOGIN_DELAY", 1, minimum=0, maximum=4)
 LOGIN_DELAYED_AT_ONCE = env.number("LOGIN_DELAYED_AT_ONCE", 2, minimum=0, maximum=1000)
+# Sockets that one user may have open, over all processes.
+SOCKETS_PER_USER = env.number("SOCKETS_PER_USER", 20, minimum=1, maximum=100_000)
+# Whether an access token in a socket's address signs in: for experiments with tools that can do nothing else.
+WEBSOCKET_QUERY_TOKEN = env.flag("WEBSOCKET_QUERY_TOKEN", default=False)
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", [])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

@@ -31,6 +31,7 @@ PASSWORD_HASHES_AT_ONCE = PASSWORD_HASHES_WAITING = 1_000
 
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Tests of limits set their own; every other test must not meet one.
+SOCKETS_PER_USER = 1_000
 THROTTLE_RATES = dict.fromkeys(THROTTLE_RATES, (100_000, 60))  # noqa: F405  # from base
 
 logs.configure(level=env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "WARNING"), json=False)

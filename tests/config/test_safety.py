@@ -87,6 +87,7 @@ REFUSED: Final[dict[str, Case]] = {
     "no host but commas": ({"ALLOWED_HOSTS": " , "}, "ALLOWED_HOSTS names no host."),
     "an application without TLS": ({"APP_URL": "http://app.internal"}, "APP_URL is not an address of https://."),
     "an application with a query": ({"APP_URL": "https://app.internal/?a=b"}, "APP_URL is not an address such as"),
+    "tokens in addresses of sockets": ({"WEBSOCKET_QUERY_TOKEN": "true"}, "WEBSOCKET_QUERY_TOKEN is on."),
     "every origin": ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS is not a list of origins"),
     **{
         f"sockets of {origin}": (

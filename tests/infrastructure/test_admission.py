@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from infrastructure.admission import Admission, Row, admit, keep_and_count
+from infrastructure.admission import Admission, Row, admit, admit_all, keep_and_count
 from infrastructure.cache import RowCache
 from infrastructure.ratelimit import NO_LIMITS, Limit, RateLimiterUnavailable, State, Verdict, hit
 from infrastructure.redis import client, key
@@ -15,6 +15,7 @@ USER = UUID("01890000-0000-7000-8000-000000000001")
 SESSION = UUID("01890000-0000-7000-8000-000000000002")
 WANTED = [(USERS, USER), (SESSIONS, SESSION)]
 ROWS = [Row(USERS, USER, 3, {"name": "Ada"}), Row(SESSIONS, SESSION, 1, {"open": True})]
+ROWS_SEEN = ({"name": "Ada"}, {"open": True})
 BURST = Limit(scope="burst", subject="ada", count=3, window=60)
 DAY = Limit(scope="day", subject="ada", count=100, window=86_400)
 
@@ -138,3 +139,49 @@ def test_redis_away_is_told(away: Callable[[], AbstractContextManager[None]]) ->
             admit(WANTED, [BURST])
         with pytest.raises(RateLimiterUnavailable):
             keep_and_count(ROWS, [BURST], history="0" * 40)
+
+
+OTHER = UUID("01890000-0000-7000-8000-000000000003")
+UNKNOWN = [(USERS, OTHER), (SESSIONS, SESSION)]
+
+
+def test_several_are_admitted_as_each_would_be_by_himself_and_in_their_order() -> None:
+    _warm()
+
+    admissions = admit_all([(WANTED, [BURST, DAY]), (UNKNOWN, [BURST]), (WANTED, []), (WANTED, [BURST, DAY])])
+
+    assert [admission.rows for admission in admissions] == [ROWS_SEEN, (), ROWS_SEEN, ROWS_SEEN]
+    assert [[state.remaining for state in admission.verdict.states] for admission in admissions] == [
+        [2, 99],
+        [],
+        [],
+        [1, 98],
+    ]
+    assert {admission.history for admission in admissions} == {admit(WANTED, []).history}
+
+
+def test_of_several_exactly_as_many_pass_as_the_limit_lets() -> None:
+    _warm()
+
+    batches = at_once(10, lambda _: admit_all([(WANTED, [BURST])] * 5))
+
+    passed = [admission.verdict.allowed for batch in batches for admission in batch]
+    assert passed.count(True) == BURST.count
+    assert _used(BURST) == BURST.count
+
+
+def test_one_who_is_refused_by_a_limit_costs_the_others_nothing() -> None:
+    _warm()
+    other = Limit(scope="burst", subject="bob", count=1, window=60)
+
+    admissions = admit_all([(WANTED, [other]), (WANTED, [other, DAY]), (WANTED, [DAY])])
+
+    assert [admission.verdict.allowed for admission in admissions] == [True, False, True]
+    assert _used(DAY) == 1
+
+
+def test_nobody_is_admitted_without_a_round_trip_and_none_of_several_while_redis_is_away() -> None:
+    with redis_refusing():
+        assert admit_all([]) == []
+        with pytest.raises(RateLimiterUnavailable):
+            admit_all([(WANTED, [BURST])])

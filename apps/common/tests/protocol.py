@@ -43,4 +43,4 @@ def hold(consumer: Any, frame: Mapping[str, Any]) -> None:
     checkers = _validators(consumer).get(frame["type"], [])
     assert checkers, f"{consumer.__name__} sent a frame that it does not register: {frame}"
     faults = [[error.message for error in checker.iter_errors(frame)] for checker in checkers]
-    assert [] in faults, f"{consumer.__name__} sent {frame}, which is not as registered: {faults}"
+    assert [] in faults, f"{consumer.__name__} sent {str(frame)[:300]}, which is not as registered: {str(faults)[:300]}"

@@ -20,6 +20,7 @@ from apps.users.services.challenges import MfaChallengeService
 from apps.users.services.locks import lock_active_admins, lock_kept_user, lock_user
 from apps.users.services.passwords import require_good_password
 from apps.users.services.sessions import SessionService, end_all_sessions
+from apps.users.services.sockets import tell_sockets
 from apps.users.types import Account, Challenge, Credentials, account_closed
 from infrastructure.passwords import nobodys_hash
 from infrastructure.queue import outbox
@@ -102,6 +103,8 @@ class UserService:
             user.phone = changes.get("phone", user.phone)
             user.save(update_fields=["name", "phone", "role", "is_staff", "is_superuser", "updated_at"])
             _record_update(actor, user, changed)
+            if "role" in changed:
+                tell_sockets([user_id])
         return UserSelector.by_id(user_id=user_id)
 
     @staticmethod

@@ -21,10 +21,11 @@ from apps.users.exceptions import (
 )
 from apps.users.models import RefreshToken, Session, User
 from apps.users.selectors import session_cache
-from apps.users.services.admission import admit
+from apps.users.services.admission import Outcome, admit, admit_all, standing
 from apps.users.services.audit import AuditService
 from apps.users.services.locks import lock_user, lock_verified_user
 from apps.users.services.notices import NoticeService
+from apps.users.services.sockets import tell_sockets
 from apps.users.types import Account, Admitted, Bearer, Credentials, Ticket
 from infrastructure import origin, tickets, tokens
 from infrastructure.queue.outbox import JSON
@@ -80,16 +81,17 @@ class SessionService:
         return admit(bearer, limits_of(claims.subject))
 
     @staticmethod
-    def readmit(*, bearer: Bearer, limits: Sequence[Limit]) -> Admitted:
-        """Return the account of a bearer who was admitted before, and count what he asks for now.
+    def readmit_all(*, callers: Sequence[tuple[Bearer, Sequence[Limit]]]) -> list[Outcome]:
+        """Return the accounts of bearers who were admitted before, and count what they ask for now.
 
-        Raises:
-            TokenExpiredError: If the token that he came with has ended.
-            SessionRevokedError: If its session is over, the account closed or all its tokens revoked.
+        Of whom is refused the error is returned: a token that has ended, or a session.
         """
-        if bearer.expires_at <= timezone.now():
-            raise TokenExpiredError
-        return admit(bearer, limits)
+        return admit_all(callers)
+
+    @staticmethod
+    def standing(*, bearers: Sequence[Bearer]) -> list[Outcome]:
+        """Return the accounts of bearers as the database has them, in one query, or the error of whom it refuses."""
+        return standing(bearers)
 
     @staticmethod
     def resume(*, access: str) -> Account:
@@ -219,10 +221,12 @@ def end_sessions(sessions: QuerySet[Session]) -> list[UUID]:
     Raises:
         RedisUnavailable: If Redis is away. The transaction must not be committed then: a cached copy would outlive it.
     """
-    ids = list(sessions.filter(ended_at=None).order_by("pk").select_for_update().values_list("pk", flat=True))
-    session_cache.forget(ids)
-    Session.objects.filter(pk__in=ids).update(ended_at=timezone.now())
-    return ids
+    rows = sessions.filter(ended_at=None).order_by("pk").select_for_update().values_list("pk", "user_id")
+    owners = dict(rows)
+    session_cache.forget(owners)
+    Session.objects.filter(pk__in=owners).update(ended_at=timezone.now())
+    tell_sockets(owners.values())
+    return list(owners)
 
 
 def end_all_sessions(user: User, *, but: Session | None = None) -> None:

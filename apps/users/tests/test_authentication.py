@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -185,6 +187,10 @@ def test_an_expired_token_is_named(client: Client) -> None:
 DOOR = UsersDoor()
 
 
+def _kinds(outcomes: Sequence[object]) -> list[type]:
+    return [type(outcome) for outcome in outcomes]
+
+
 def test_a_socket_is_signed_in_by_an_access_token_and_by_no_other(client: Client) -> None:
     assert DOOR.by_token(client.access).actor.id == client.user.pk
     for token in (client.refresh, "", "x", f"{client.access}="):
@@ -202,19 +208,19 @@ def test_a_socket_is_signed_in_by_a_ticket_once_and_until_its_token_ends(client:
 
 def test_a_socket_is_signed_in_again_as_long_as_its_token_and_session_last(client: Client) -> None:
     signed_in = DOOR.by_token(client.access)
-    assert DOOR.again(signed_in, ()) == signed_in
+    assert DOOR.again([(signed_in, ())]) == [signed_in]
+    assert DOOR.standing([signed_in]) == [replace(signed_in, verdict=None)]
 
-    with freeze_time(signed_in.expires_at), pytest.raises(TokenExpiredError):
-        DOOR.again(signed_in, ())
+    with freeze_time(signed_in.expires_at):
+        assert _kinds(DOOR.again([(signed_in, ())])) == _kinds(DOOR.standing([signed_in])) == [TokenExpiredError]
     client.post("/api/v1/auth/logout-all/")
-    with pytest.raises(SessionRevokedError):
-        DOOR.again(signed_in, ())
+    assert _kinds(DOOR.again([(signed_in, ())])) == _kinds(DOOR.standing([signed_in])) == [SessionRevokedError]
 
 
 def test_what_a_socket_asks_for_is_counted_on_the_way(client: Client) -> None:
     signed_in = DOOR.by_token(client.access)
     limits = [Limit("burst", str(client.user.pk), count=1, window=60)]
 
-    verdicts = [DOOR.again(signed_in, limits).verdict for _ in range(2)]
+    outcomes: list[Any] = DOOR.again([(signed_in, limits), (signed_in, ()), (signed_in, limits)])
 
-    assert [verdict and verdict.allowed for verdict in verdicts] == [True, False]
+    assert [outcome.verdict.allowed for outcome in outcomes] == [True, True, False]

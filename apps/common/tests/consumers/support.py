@@ -65,8 +65,17 @@ class Tokens:
         self._tickets.remove(ticket)
         return self.by_token(ticket)
 
-    def again(self, signed_in: SignedIn, limits: Sequence[Limit]) -> SignedIn:
-        same = self.by_token(signed_in.bearer)
+    def again(self, callers: Sequence[tuple[SignedIn, Sequence[Limit]]]) -> list[SignedIn | AuthenticationError]:
+        return [self._again(signed_in, limits) for signed_in, limits in callers]
+
+    def standing(self, signed_in: Sequence[SignedIn]) -> list[SignedIn | AuthenticationError]:
+        return [self._again(somebody, ()) for somebody in signed_in]
+
+    def _again(self, signed_in: SignedIn, limits: Sequence[Limit]) -> SignedIn | AuthenticationError:
+        try:
+            same = self.by_token(signed_in.bearer)
+        except AuthenticationError as error:
+            return error
         try:
             return replace(same, verdict=hit(limits))
         except RateLimiterUnavailable:
@@ -89,19 +98,21 @@ class SaidSerializer(serializers.Serializer[Any]):
 
 class NewsSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField(required=False)
+    text = serializers.CharField(required=False)
 
 
 SAID: Final = ServerFrame("ack", SaidSerializer, "It was said.", {"said": "haha", "by": str(ADA)}, name="say.ack")
 SAY: Final = ClientFrame("say", SaySerializer, "Say something.", {"text": "ha", "times": 2}, answers=(SAID,))
 FAIL: Final = ClientFrame("fail", FailSerializer, "Fail.", {"kind": "denied"}, answers=(SAID,))
 NEWS: Final = ServerFrame("news", NewsSerializer, "Something is new.", {"number": 1})
+LAST: Final = ServerFrame("last", NewsSerializer, "Nothing is new any more.")
 
 
 class SpeakingConsumer(BaseConsumer):
     """Repeats what it is told, and fails as it is told."""
 
     listens_to = ("speakers",)
-    tells = (NEWS,)
+    tells = (NEWS, LAST)
 
     @takes(SAY)
     async def say(self, text: str, times: int) -> Answer:

@@ -77,7 +77,7 @@ def test_what_a_client_sends_is_received_with_its_answers_and_an_error(document:
 def test_what_is_told_is_sent_and_what_is_answered_is_not_sent_by_itself(document: dict[str, Any]) -> None:
     sent = [name for name in document["operations"] if name.startswith("speaking.send.")]
 
-    assert sent == ["speaking.send.news"]
+    assert sent == ["speaking.send.news", "speaking.send.last"]
     assert document["operations"]["speaking.send.news"]["summary"] == NEWS.purpose
 
 
@@ -95,7 +95,7 @@ def test_a_frame_of_the_server_may_hold_more_some_day() -> None:
     schema = frame_schema(NEWS)
 
     assert "additionalProperties" not in schema
-    assert set(schema["properties"]) == {"type", "ref", "request_id", "number"}
+    assert set(schema["properties"]) == {"type", "ref", "request_id", "number", "text"}
 
 
 def test_null_lists_and_nested_shapes_are_told_as_json_schema_tells_them() -> None:

@@ -1,0 +1,17 @@
+"""What every socket shares: who may open one, how frames are read and answered, and when it ends."""
+
+from apps.common.consumers.base import BAD_FRAMES, Answer, BaseConsumer, UnknownSocketConsumer, takes
+from apps.common.consumers.reading import SUBPROTOCOL
+from apps.common.consumers.together import PerLoop, Together, in_thread
+
+__all__ = [
+    "BAD_FRAMES",
+    "SUBPROTOCOL",
+    "Answer",
+    "BaseConsumer",
+    "PerLoop",
+    "Together",
+    "UnknownSocketConsumer",
+    "in_thread",
+    "takes",
+]
