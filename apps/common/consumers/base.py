@@ -24,8 +24,8 @@ from apps.common.consumers.reading import (
     parsed,
     ref_of,
 )
+from apps.common.consumers.sessions import sessions
 from apps.common.consumers.together import PerLoop, Together, in_thread
-from apps.common.consumers.watch import watches
 from apps.common.enums import CloseCode
 from apps.common.exceptions import AuthenticationError, FieldError, InvalidInputError
 from apps.common.frames import AUTH, ERROR, FRAME_BYTES, PING, ClientFrame, Frame, ServerFrame
@@ -124,13 +124,13 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._signed_in: SignedIn | None = None
-        self._is_open = self._is_closed = self._is_given_up = False
+        self._is_open = self._is_new = self._is_closed = self._is_given_up = False
         self._code: int | None = None
         self._envelope: dict[str, str] = {}
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
         self._heard_at = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._outlet = realtime.outlet_of(scope, send, partial(self._end, CloseCode.TOO_SLOW))
+        self.outlet = realtime.outlet_of(scope, send, partial(self.end, CloseCode.TOO_SLOW))
         try:
             async with AsyncExitStack() as self._at_end:
                 await self._serve(receive)
@@ -147,7 +147,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         except StopConsumer:
             pass
         finally:
-            self._outlet.close()
+            self.outlet.close()
             if self._timer:
                 self._timer.cancel()
 
@@ -179,6 +179,9 @@ class BaseConsumer(AsyncWebsocketConsumer):
         """Return what the welcome tells besides; a domain error closes the socket with the code that fits."""
         return {}
 
+    async def welcomed(self) -> None:
+        """Do what comes after the welcome; the frames of the client are answered meanwhile."""
+
     def limits(self, frame: ClientFrame) -> Sequence[Limit]:
         """Return what a frame counts against: the same as a request."""
         return [configured(scope, str(self.actor.id)) for scope in ("burst", "sustained")]
@@ -195,7 +198,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
 
     def heard(self, text: str) -> None:
         """Send what is pushed to one of the groups."""
-        self._outlet.write(realtime.prepared(text))
+        self.outlet.write(realtime.prepared(text))
 
     def interrupted(self) -> None:
         """Take note that something may have been missed, which no socket of hints has to."""
@@ -204,7 +207,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._signed_in = signed_in
 
     def is_over(self) -> None:
-        self._end(CloseCode.NOT_SIGNED_IN)
+        self.end(CloseCode.NOT_SIGNED_IN)
 
     async def websocket_connect(self, message: Any) -> None:
         """Accept the socket; only a foreign page is refused with HTTP 403, since a close code is for who is let in."""
@@ -240,7 +243,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         """Close the socket, unless it is closed."""
         if not self._is_closed:
             self._is_closed = True
-            self._outlet.close()
+            self.outlet.close()
             await super().close(code, reason)
 
     async def answer(self, answer: Answer) -> None:
@@ -251,7 +254,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         """Do one thing, and answer with what came of it; what it leads to is pushed after its answer."""
         request_id = str(uuid7())
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            self._outlet.hold()
+            self.outlet.hold()
             self._envelope = {"request_id": request_id}
             try:
                 answer = await work()
@@ -262,7 +265,10 @@ class BaseConsumer(AsyncWebsocketConsumer):
             else:
                 if answer is not None:
                     await self.answer(answer)
-            self._outlet.release()
+            self.outlet.release()
+        if self._is_new:
+            self._is_new = False
+            self.run(self.welcomed())
 
     async def _begin(self, way: Callable[[], SignedIn] | None) -> Answer | None:
         if not await in_thread(_is_admitted)(configured("sockets", network_of(address_of(self.scope)))):
@@ -301,14 +307,19 @@ class BaseConsumer(AsyncWebsocketConsumer):
         welcome = await self.opened()
         for group in self.listens_to:
             await self._at_end.enter_async_context(realtime.listening(group, self))
-        watch = watches.of((self._door, self.seconds_between_checks))
-        doubts = _Doubts(partial(watch.look_at, self))
-        await self._at_end.enter_async_context(realtime.listening(account_group(self.actor.id), doubts))
-        watch.add(self)
-        self._at_end.callback(watch.remove, self)
-        self._is_open = True
+        await self._listen_to_account()
+        self._is_open = self._is_new = True
         self._look_at_the_clock()
         return {"type": "welcome", "you": str(self.actor.id), "expires_at": signed_in.expires_at.isoformat(), **welcome}
+
+    async def _listen_to_account(self) -> None:
+        """Hear of it when the account or its sessions change; what has changed since the sign-in is seen at once."""
+        rounds = sessions.of((self._door, self.seconds_between_checks))
+        rounds.add(self)
+        self._at_end.callback(rounds.remove, self)
+        doubts = _Doubts(partial(rounds.look_at, self))
+        await self._at_end.enter_async_context(realtime.listening(account_group(self.actor.id), doubts))
+        rounds.look_at(self)
 
     async def _take_place(self) -> None:
         """Be one of the sockets that somebody may have open.
@@ -360,7 +371,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
             self._timer.cancel()
         due, code = self._deadline()
         if due <= self._loop.time():
-            self._end(code)
+            self.end(code)
         else:
             self._timer = self._loop.call_at(due, self._look_at_the_clock)
 
@@ -371,10 +382,10 @@ class BaseConsumer(AsyncWebsocketConsumer):
         over = self._loop.time() + left
         return min((over, CloseCode.NOT_SIGNED_IN), (self._heard_at + self.seconds_of_silence, CloseCode.SILENT))
 
-    def _end(self, code: CloseCode) -> None:
+    def end(self, code: CloseCode) -> None:
         """Close the socket, and wait for nobody: who is told by the clock or by others may read nothing."""
         if not self._is_closed:
-            self._run(self._close_or_give_up(code))
+            self.run(self._close_or_give_up(code))
 
     async def _close_or_give_up(self, code: CloseCode) -> None:
         try:
@@ -391,7 +402,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         door: SocketDoor = self.scope["door"]  # type: ignore[typeddict-item]  # put there by the application
         return door
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the frames, until the socket ends."""
         self._at_end.push_async_callback(_end, self._loop.create_task(work))
 
