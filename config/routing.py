@@ -17,6 +17,7 @@ def included(module: str) -> list[Any]:
 
 
 websocket_urlpatterns: list[Any] = [
+    *included("apps.chat.routing"),
     # Last, so that a socket at an unknown address is answered, too.
     re_path(r"", UnknownSocketConsumer.as_asgi()),
 ]

@@ -1,11 +1,13 @@
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db import models
 from django.db.models import BooleanField, Case, ExpressionWrapper, F, FilteredRelation, Func, Q, Value, When
+from django.db.models.expressions import RawSQL
 
 if TYPE_CHECKING:
     from apps.chat.models import Membership, Room  # noqa: F401  # named as text, where ruff sees no name
@@ -58,6 +60,12 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
     def standing(self) -> Self:
         """Keep those who are in the room now."""
         return self.filter(left_at=None, banned_at=None)
+
+    def at(self, places: Collection[tuple[UUID, UUID]]) -> Self:
+        """Keep those of some places, each of a room and a user."""
+        rooms, users = map(list, zip(*places, strict=True)) if places else ([], [])
+        are_named = "(memberships.room_id, memberships.user_id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
+        return self.filter(RawSQL(are_named, [rooms, users], output_field=BooleanField()))  # noqa: S611  # a constant
 
     def named(self) -> Self:
         """Bring what others see of the account."""

@@ -198,6 +198,17 @@ class MemberSelector:
             return standing
         return standing | UserSelector.having_role(user_ids=others, roles=OVERSEERS)
 
+    @staticmethod
+    def standing_in(*, places: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Return which of some places, of a room and a user, are still theirs: for all rooms of a process at once."""
+        members = Membership.objects.standing().at(places).filter(room__deleted_at=None)
+        standing = set(members.values_list("room_id", "user_id"))
+        others = set(places) - standing
+        if not others:
+            return standing
+        overseers = UserSelector.having_role(user_ids={user_id for _, user_id in others}, roles=OVERSEERS)
+        return standing | {(room_id, user_id) for room_id, user_id in others if user_id in overseers}
+
 
 class MessageSelector:
     @staticmethod

@@ -287,6 +287,8 @@ THROTTLE_RATES = {
     "burst": env.rate("THROTTLE_BURST", "60/min"),
     "sustained": env.rate("THROTTLE_SUSTAINED", "1000/day"),
     "anonymous_burst": env.rate("THROTTLE_ANONYMOUS_BURST", "60/min"),
+    # Frames of one user over all sockets of rooms.
+    "frames": env.rate("THROTTLE_FRAMES", "1200/min"),
     # Sockets opened from one address.
     "sockets": env.rate("THROTTLE_SOCKETS", "1200/min"),
     "anonymous_sustained": env.rate("THROTTLE_ANONYMOUS_SUSTAINED", "10000/day"),

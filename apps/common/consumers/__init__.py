@@ -1,7 +1,15 @@
 """What every socket shares: who may open one, how frames are read and answered, and when it ends."""
 
-from apps.common.consumers.base import BAD_FRAMES, Answer, BaseConsumer, UnknownSocketConsumer, takes
+from apps.common.consumers.base import (
+    BAD_FRAMES,
+    Answer,
+    BaseConsumer,
+    ClosingError,
+    UnknownSocketConsumer,
+    takes,
+)
 from apps.common.consumers.reading import SUBPROTOCOL
+from apps.common.consumers.rounds import Rounds
 from apps.common.consumers.together import PerLoop, Together, in_thread
 
 __all__ = [
@@ -9,7 +17,9 @@ __all__ = [
     "SUBPROTOCOL",
     "Answer",
     "BaseConsumer",
+    "ClosingError",
     "PerLoop",
+    "Rounds",
     "Together",
     "UnknownSocketConsumer",
     "in_thread",
