@@ -49,7 +49,10 @@ class Socket:
 
     def receive(self) -> dict[str, Any]:
         """Return the next frame, without the id of what it answers or of what led to it."""
-        event = self.take()
+        return self.read(self.take())
+
+    def read(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the frame of an event, which must be one that the consumer registers."""
         assert event["type"] == "websocket.send", event
         frame: dict[str, Any] = json.loads(event["text"])
         hold(self._consumer, frame)
