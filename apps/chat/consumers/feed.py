@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, Protocol
@@ -10,6 +10,8 @@ from uuid import UUID
 
 import structlog
 
+from apps.chat.consumers import attendance
+from apps.chat.consumers.attendance import SECONDS_BETWEEN_COUNTS
 from apps.chat.enums import ChangeKind, MemberChange
 from apps.chat.selectors import ChangeSelector, MemberSelector
 from apps.chat.services import MessageService
@@ -71,7 +73,8 @@ class Feed:
         self.seq = 0
         self.member_count = 0
         self.say: Together[Draft, Sent] = Together(partial(_send_all, room_id))
-        self.visitors = 0
+        # All sockets of the room, those included that are still being caught up.
+        self.visitors: set[Reader] = set()
         self._readers: set[Reader] = set()
         # Those who were caught up beyond what was heard so far.
         self._ahead: dict[Reader, int] = {}
@@ -82,6 +85,9 @@ class Feed:
         self._filling: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
         self._at_end = AsyncExitStack()
+        # How many are there, as long as that waits to be told.
+        self._count = ""
+        self._counting: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Begin to listen, if this was not begun.
@@ -103,6 +109,9 @@ class Feed:
     async def shut(self) -> None:
         """Listen no longer."""
         heartbeats.of(None).remove(self)
+        attendance.rounds.of(None).remove(self)
+        if self._counting:
+            self._counting.cancel()
         if self._filling:
             self._filling.cancel()
         await self._at_end.aclose()
@@ -139,9 +148,13 @@ class Feed:
         elif kind == "read":
             self._tell_reading(frame)
         elif kind == "presence":
-            self._tell(Prepared(text))
+            self._tell_presence(frame, text)
         elif kind == "room.deleted":
             self.end(CloseCode.NOT_FOUND)
+
+    def connections(self) -> Mapping[str, str]:
+        """Return the user of each socket."""
+        return {reader.id: str(reader.user_id) for reader in self.visitors}
 
     def interrupted(self) -> None:
         """Ask the store: something may have been missed."""
@@ -213,6 +226,23 @@ class Feed:
             if reader.id != socket and (is_his or self.member_count <= SMALL_ROOM):
                 reader.outlet.write(prepared, droppable=True)
 
+    def _tell_presence(self, frame: dict[str, Any], text: str) -> None:
+        """Tell who is there; in a large room how many, and not each time."""
+        if "user" in frame:
+            self._tell(Prepared(text))
+            return
+        self._count = text
+        if self._counting is None:
+            self._tell_count()
+
+    def _tell_count(self) -> None:
+        self._counting = None
+        if self._count:
+            self._tell(Prepared(self._count))
+            self._count = ""
+            loop = asyncio.get_running_loop()
+            self._counting = loop.call_later(SECONDS_BETWEEN_COUNTS, self._tell_count)
+
     def _fill_up(self) -> None:
         """Read what is missing, if something is, unless that is being done."""
         if self._filling is None and (self._early or self._known > self.seq):
@@ -265,19 +295,19 @@ class Feed:
 
 
 @asynccontextmanager
-async def feed_of(room_id: UUID) -> AsyncIterator[Feed]:
-    """Give the feed of a room, of which a process has one while somebody uses it.
+async def feed_of(room_id: UUID, visitor: Reader) -> AsyncIterator[Feed]:
+    """Give the feed of a room, of which a process has one while there are sockets.
 
     Raises:
         RealtimeUnavailable: If Redis is away.
     """
     feed = _feeds.of(room_id)
-    feed.visitors += 1
+    feed.visitors.add(visitor)
     try:
         await feed.open()
         yield feed
     finally:
-        feed.visitors -= 1
+        feed.visitors.remove(visitor)
         if not feed.visitors:
             _feeds.forget(room_id)
             await feed.shut()

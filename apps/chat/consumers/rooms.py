@@ -3,6 +3,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from apps.chat.consumers import attendance
 from apps.chat.consumers.feed import Feed, feed_of, memberships
 from apps.chat.consumers.receipts import Receipts
 from apps.chat.frames import (
@@ -19,6 +20,7 @@ from apps.chat.frames import (
 )
 from apps.chat.selectors import MessageSelector
 from apps.chat.services import MemberService, MessageService, RoomService
+from apps.chat.throttling import message_limit
 from apps.chat.types import Draft, Seat, group_of, moment
 from apps.common.consumers import Answer, BaseConsumer, ClosingError, in_thread, takes
 from apps.common.enums import CloseCode
@@ -46,7 +48,7 @@ class ChatConsumer(BaseConsumer):
     def limits(self, frame: ClientFrame) -> Sequence[Limit]:
         limits = [configured("frames", str(self.user_id))]
         if frame in _SPEAKING:
-            limits.append(configured("messages", str(self.user_id)))
+            limits.append(message_limit(self.user_id))
         return limits
 
     async def opened(self) -> Answer:
@@ -54,7 +56,7 @@ class ChatConsumer(BaseConsumer):
         self._after = _after(self.scope["query_string"])
         slug = self.scope["url_route"]["kwargs"]["slug"]
         self.seat = await in_thread(RoomService.enter)(actor=self.actor, slug=slug)
-        self.feed = await self._at_end.enter_async_context(feed_of(self.seat.room_id))
+        self.feed = await self._at_end.enter_async_context(feed_of(self.seat.room_id, self))
         self.feed.member_count = self.seat.member_count
         memberships.of(None).add((self.feed, self))
         self._at_end.callback(memberships.of(None).remove, (self.feed, self))
@@ -64,7 +66,7 @@ class ChatConsumer(BaseConsumer):
             "room": _room(self.seat),
             "author": self.seat.author,
             "last_seq": self.seat.last_seq,
-            "members_online": 0,
+            "members_online": await self._arrive(),
             "limits": {**LIMITS, "silence": int(self.seconds_of_silence)},
         }
 
@@ -139,6 +141,12 @@ class ChatConsumer(BaseConsumer):
             # Who oversaw all rooms may do so no longer.
             memberships.of(None).look_at((self.feed, self))
         super().goes_on(signed_in)
+
+    async def _arrive(self) -> int:
+        """Be counted among those who are in the room, and return how many users that are."""
+        online = await attendance.arrive(self.feed, self.user_id, self.id)
+        self._at_end.push_async_callback(attendance.leave, self.feed, self.user_id, self.id)
+        return online
 
     async def _keep_reading(self, seq: int) -> None:
         await in_thread(MemberService.mark_read)(actor=self.actor, room_id=self.seat.room_id, seq=seq)

@@ -41,6 +41,13 @@ class Visit:
             if frame["type"] == kind:
                 return frame
 
+    def closed(self) -> int:
+        """Return the code with which the socket is closed, whatever is told before."""
+        while (event := self.socket.take())["type"] != "websocket.close":
+            self.seen.append(self.socket.read(event))
+        code: int = event["code"]
+        return code
+
     def hear_seqs(self, count: int) -> list[int]:
         """Return the numbers of the next so many things that happened."""
         return [self.hear_stored()["seq"] for _ in range(count)]

@@ -13,7 +13,6 @@ from apps.chat.tests.support import open_room
 from apps.common.tests.api import SignIn
 from apps.common.tests.sockets import Sockets
 from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,12 +106,12 @@ def test_a_deleted_room_is_not_there(sockets: Sockets, auth_api: SignIn) -> None
     assert knock(sockets, token=auth_api(ada).access).closed() == 4404
 
 
-def test_no_expired_and_no_refresh_token_signs_in(sockets: Sockets) -> None:
+def test_no_expired_and_no_refresh_token_signs_in(sockets: Sockets, auth_api: SignIn) -> None:
     ada = UserFactory.create()
     open_room(ada)
     with freeze_time(timezone.now() - timedelta(minutes=16)):
-        expired = signed_in(ada).access
-    refresh = signed_in(ada).refresh
+        expired = auth_api(ada).access
+    refresh = auth_api(ada).refresh
 
     for token in (expired, refresh, "", "x"):
         assert knock(sockets, token=token).closed() == 4401
