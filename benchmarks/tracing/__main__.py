@@ -44,7 +44,7 @@ class Server:
     """A production server, and one connection to it."""
 
     def __init__(self, application: str, environment: Mapping[str, str]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{self.port}", "--workers=1"]
         self._process = subprocess.Popen(
             [
@@ -197,7 +197,7 @@ def main() -> None:
         print(table(suite(options.suites), "s", 1))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, Protocol
@@ -341,7 +341,7 @@ heartbeats: PerLoop[None, Rounds[Feed]] = PerLoop(lambda _: Rounds(_beat, HEARTB
 memberships: PerLoop[None, Rounds[tuple[Feed, Reader]]] = PerLoop(lambda _: Rounds(_check, SECONDS_BETWEEN_CHECKS))
 
 
-def _send_all(room_id: UUID, drafts: Sequence[Draft]) -> Collection[Sent | AppException]:
+def _send_all(room_id: UUID, drafts: Sequence[Draft]) -> Sequence[Sent | AppException]:
     return MessageService.send_all(room_id=room_id, drafts=drafts)
 
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from conftest import AuthenticatedClient
 
 type Client = AuthenticatedClient
-type SignIn = Callable[[Role], AuthenticatedClient]
+# By a role, as a new account, or by an account.
+type SignIn = Callable[[Role | Any], AuthenticatedClient]
 
 
 def problem(response: Any) -> tuple[int, str]:

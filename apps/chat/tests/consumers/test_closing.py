@@ -61,7 +61,7 @@ def test_a_deleted_room_is_closed_for_everyone(visit: Opener) -> None:
 
 ENDINGS: dict[str, Callable[[Actor], None]] = {
     "logout everywhere": lambda user: SessionService.logout_all(user_id=user.id),
-    "deactivation": lambda user: ActorService.deactivate(actor=AdminFactory.create(), user_id=user.id),
+    "deactivation": lambda user: UserService.deactivate(actor=AdminFactory.create(), user_id=user.id),
     "erasure": lambda user: ErasureService.erase_own(user_id=user.id, password=PASSWORD),
 }
 

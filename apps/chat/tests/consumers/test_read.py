@@ -1,4 +1,5 @@
 import time
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,7 @@ from apps.users.tests.factories import UserFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def _read(user_id: object) -> int:
+def _read(user_id: UUID) -> int:
     return Membership.objects.values_list("last_read_seq", flat=True).get(user=user_id)
 
 
