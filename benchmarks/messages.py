@@ -289,11 +289,10 @@ def table(measured: Mapping[str, list[Measured]]) -> str:
     for name, rounds in measured.items():
         rates = sorted(one.rate for one in rounds)
         figures = [median(getattr(one, what) for one in rounds) for what in ("median", "p99", "told")]
+        figures = [f"{figures[0]:>8.1f}", f"{figures[1]:>8.1f}", f"{figures[2]:>10.0f}"]
         cpu = "  ".join(f"{median(one.cpu[program] for one in rounds):.2f}" for program in programs)
         spread = f"{rates[0]:.0f} to {rates[-1]:.0f}"
-        lines.append(
-            f"{name:<12}{median(rates):>10.0f}{spread:>14}{figures[0]:>8.1f}{figures[1]:>8.1f}{figures[2]:>10.0f}   {cpu}"
-        )
+        lines.append(f"{name:<12}{median(rates):>10.0f}{spread:>14}{''.join(figures)}   {cpu}")
     return "\n".join(lines)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -72,7 +71,6 @@ class Feed:
         # The number of what was handed out last.
         self.seq = 0
         self.member_count = 0
-        self.say: Together[Draft, Sent] = Together(partial(_send_all, room_id))
         # All sockets of the room, those included that are still being caught up.
         self.visitors: set[Reader] = set()
         self._readers: set[Reader] = set()
@@ -337,12 +335,14 @@ async def _check(places: Sequence[tuple[Feed, Reader]]) -> None:
             reader.end(CloseCode.FORBIDDEN)
 
 
+# What is said at the same moment, in whichever rooms, is stored together.
+speech: PerLoop[None, Together[tuple[UUID, Draft], Sent]] = PerLoop(lambda _: Together(_send_all))
 heartbeats: PerLoop[None, Rounds[Feed]] = PerLoop(lambda _: Rounds(_beat, HEARTBEAT))
 memberships: PerLoop[None, Rounds[tuple[Feed, Reader]]] = PerLoop(lambda _: Rounds(_check, SECONDS_BETWEEN_CHECKS))
 
 
-def _send_all(room_id: UUID, drafts: Sequence[Draft]) -> Sequence[Sent | AppException]:
-    return MessageService.send_all(room_id=room_id, drafts=drafts)
+def _send_all(drafts: Sequence[tuple[UUID, Draft]]) -> Sequence[Sent | AppException]:
+    return MessageService.send_everywhere(drafts=drafts)
 
 
 async def _let_read(outlet: Outlet) -> None:

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 from apps.chat.consumers import attendance
-from apps.chat.consumers.feed import Feed, feed_of, memberships
+from apps.chat.consumers.feed import Feed, feed_of, memberships, speech
 from apps.chat.consumers.receipts import Receipts
 from apps.chat.frames import (
     AUTH,
@@ -91,7 +91,8 @@ class ChatConsumer(BaseConsumer):
     @takes(MESSAGE)
     async def message(self, message: str, client_id: str = "") -> Answer:
         """Say something, together with what others say at this moment."""
-        sent = await self.feed.say(Draft(self.user_id, message, client_id, origin.request_id()))
+        draft = Draft(self.user_id, message, client_id, origin.request_id())
+        sent = await speech.of(None)((self.seat.room_id, draft))
         answer = {"id": str(sent.id), "seq": sent.seq, "sent_at": moment(sent.sent_at)}
         return {**answer, "client_id": client_id} if client_id else answer
 

@@ -1,10 +1,10 @@
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
 from uuid6 import uuid7
@@ -13,7 +13,7 @@ from apps.chat.enums import ChangeKind
 from apps.chat.exceptions import BannedError, EditWindowOverError, NotMemberError
 from apps.chat.models import Announcement, Message, Room
 from apps.chat.selectors import MessageSelector, RoomSelector, oversees
-from apps.chat.services.batches import Opening, give_back, open_batch, store
+from apps.chat.services.batches import Opening, give_back, open_batches, store
 from apps.chat.services.speech import require_fit, require_voice
 from apps.chat.services.turns import Turn, entry, hold_room, record, take_turn
 from apps.chat.types import Draft, Person, Said, Sent, Speaker, group_of
@@ -26,8 +26,6 @@ from infrastructure import origin, realtime
 EDIT_WINDOW: Final = timedelta(minutes=15)
 
 type Outcome = Sent | AppException
-
-log = structlog.get_logger("layerline.chat")
 
 
 class MessageService:
@@ -44,7 +42,27 @@ class MessageService:
         if not drafts:
             return []
         with transaction.atomic():
-            return _store(room_id, drafts)
+            outcomes = _store({room_id: drafts})
+        return outcomes.get(room_id) or [NotFoundError() for _ in drafts]
+
+    @staticmethod
+    def send_everywhere(*, drafts: Sequence[tuple[UUID, Draft]]) -> list[Outcome]:
+        """Do the same for what waits in several rooms: in one transaction for all that nobody else holds.
+
+        Args:
+            drafts: Each with the id of its room.
+        """
+        waiting: dict[UUID, list[Draft]] = defaultdict(list)
+        for room_id, draft in drafts:
+            waiting[room_id].append(draft)
+        outcomes: dict[UUID, list[Outcome]] = {}
+        if len(waiting) > 1:
+            with transaction.atomic():
+                outcomes = _store(waiting)
+        for room_id in waiting.keys() - outcomes.keys():
+            outcomes[room_id] = MessageService.send_all(room_id=room_id, drafts=waiting[room_id])
+        in_order = {room_id: iter(some) for room_id, some in outcomes.items()}
+        return [next(in_order[room_id]) for room_id, _ in drafts]
 
     @staticmethod
     def send(*, actor: Actor, slug: str, text: str, client_id: str = "") -> Sent:
@@ -172,22 +190,30 @@ class _Batch:
         return _sent(said)
 
 
-def _store(room_id: UUID, drafts: Sequence[Draft]) -> list[Outcome]:
-    author_ids = {draft.author_id for draft in drafts}
-    client_ids = {draft.client_id for draft in drafts if draft.client_id}
-    opening = open_batch(room_id, len(drafts), author_ids, client_ids)
-    if opening is None:
-        return [NotFoundError() for _ in drafts]
-    batch = _Batch(opening, next_seq=opening.first_seq, sent_at=timezone.now())
-    outcomes = [batch.outcome(draft) for draft in drafts]
-    if len(batch.fresh) < len(drafts):
-        give_back(room_id, len(drafts) - len(batch.fresh))
-    if batch.fresh:
-        store(room_id, [said for _, said in batch.fresh])
-    for draft, said in batch.fresh:
-        with structlog.contextvars.bound_contextvars(request_id=draft.request_id or origin.request_id()):
-            realtime.push(group_of(room_id), said.frame())
+def _store(waiting: Mapping[UUID, Sequence[Draft]]) -> dict[UUID, list[Outcome]]:
+    """Store what waits in the rooms that can be held, and return what came of it there."""
+    sent_at = timezone.now()
+    openings = open_batches(waiting)
+    batches = {room_id: _Batch(opening, opening.first_seq, sent_at) for room_id, opening in openings.items()}
+    outcomes = {room_id: [batch.outcome(draft) for draft in waiting[room_id]] for room_id, batch in batches.items()}
+    for room_id, batch in batches.items():
+        if len(batch.fresh) < len(waiting[room_id]):
+            give_back(room_id, len(waiting[room_id]) - len(batch.fresh))
+    if fresh := [(room_id, said) for room_id, batch in batches.items() for _, said in batch.fresh]:
+        store(fresh)
+    for room_id, batch in batches.items():
+        _tell(room_id, batch)
     return outcomes
+
+
+def _tell(room_id: UUID, batch: _Batch) -> None:
+    """Tell a room in one go what was said, once it is committed."""
+    frames = [
+        {**said.frame(), "request_id": draft.request_id} if draft.request_id else said.frame()
+        for draft, said in batch.fresh
+    ]
+    if frames:
+        realtime.push(group_of(room_id), *frames)
 
 
 def _say(room: Room, text: str) -> None:
@@ -195,7 +221,7 @@ def _say(room: Room, text: str) -> None:
     room.last_seq += 1
     room.save(update_fields=["last_seq", "updated_at"])
     said = Said(uuid7(), room.last_seq, None, "", text, timezone.now(), None, None)
-    store(room.pk, [said])
+    store([(room.pk, said)])
     realtime.push(group_of(room.pk), said.frame())
 
 
