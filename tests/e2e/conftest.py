@@ -76,6 +76,19 @@ def socket_server(environment: dict[str, str], logs: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def two_servers(environment: dict[str, str], logs: Path) -> Iterator[tuple[Server, Server]]:
+    """Two processes that serve the same rooms, with the limits of production on messages alone."""
+    others = [scope for scope in settings.THROTTLE_RATES if scope not in {"messages", "frames"}]
+    rates = {f"THROTTLE_{scope.upper()}": "1000000/min" for scope in others}
+    told = environment | rates | {"WEBSOCKET_ALLOWED_ORIGINS": "https://app.example.com", "SOCKETS_PER_USER": "20"}
+    with (
+        running(uvicorn, log=logs / "first.log", environment=told) as first,
+        running(uvicorn, log=logs / "second.log", environment=told) as second,
+    ):
+        yield first, second
+
+
 @pytest.fixture(params=["open_server", "production_server"])
 def server(request: pytest.FixtureRequest) -> Server:
     """Both servers, one after the other."""

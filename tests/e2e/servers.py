@@ -20,9 +20,14 @@ PATIENCE: Final = 5
 
 @dataclass(frozen=True)
 class Server:
-    """A web server that listens on this machine."""
+    """A web server that listens on this machine.
+
+    Args:
+        process: What it runs in, for whoever wants to end it.
+    """
 
     port: int
+    process: "subprocess.Popen[bytes]"
 
     @property
     def url(self) -> str:
@@ -60,20 +65,22 @@ def gunicorn(port: int, *, workers: int = 1) -> list[str]:
 @contextmanager
 def running(command: Callable[[int], list[str]], *, log: Path, environment: dict[str, str]) -> Iterator[Server]:
     """Run a web server until the end of the block."""
-    server = Server(port=free_port())
+    port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(server.port),
+            command(port),
             env={**os.environ, **environment},
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
+    server = Server(port, process)
     try:
         wait_until(lambda: _answers(server), seconds=40)
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=10)
         finally:
