@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -67,12 +67,11 @@ class Visitor:
 
     async def closed(self) -> tuple[int, str]:
         """Return the code and the reason with which the server closes the socket, whatever it sends before."""
-        try:
+        with suppress(ConnectionClosed):
             while True:
                 self.heard.append(await self.receive())
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "The connection broke off."
-            return closed.rcvd.code, closed.rcvd.reason
+        # 1006 if it broke off.
+        return self.connection.close_code or 0, self.connection.close_reason or ""
 
 
 @asynccontextmanager
