@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
@@ -192,9 +193,8 @@ async def _measure(deployment: Deployment, tokens: list[str], slugs: list[str], 
     for number, token in enumerate(tokens):
         port = deployment.ports[number % len(deployment.ports)]
         path = f"/ws/chat/{slugs[number % len(slugs)]}/"
-        _, speaker = await loop.create_connection(
-            lambda p=path, t=token: Speaker(_HOST, p, t, tally), "127.0.0.1", port
-        )
+        speaker = Speaker(_HOST, path, token, tally)
+        await loop.create_connection(partial(_same, speaker), "127.0.0.1", port)
         await speaker.is_in
         speakers.append(speaker)
     for speaker in speakers:
@@ -220,6 +220,10 @@ async def _measure(deployment: Deployment, tokens: list[str], slugs: list[str], 
         told=told / took,
         cpu={name: (after[name] - before[name]) / took for name in after},
     )
+
+
+def _same(speaker: Speaker) -> Speaker:
+    return speaker
 
 
 def _serve(port: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":

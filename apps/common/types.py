@@ -84,9 +84,6 @@ class SocketDoor(Protocol):
     Who is not let in gets an AuthenticationError.
     """
 
-    # One door serves many sockets, which it is told apart by.
-    def __hash__(self) -> int: ...
-
     def by_token(self, token: str) -> SignedIn:
         """Return whom an access token speaks for."""
 

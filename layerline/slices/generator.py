@@ -19,6 +19,8 @@ from layerline.slices.errors import SliceError
 from layerline.slices.plan import Slice
 
 _MIGRATION: Final = "migrations/0001_initial.py"
+# The page of all frames, which is made of what the slices say of theirs.
+_FRAMES: Final = "docs/frames.md"
 
 
 def preview(slice_: Slice, root: Path) -> str:
@@ -55,8 +57,9 @@ def start(slice_: Slice, root: Path) -> list[str]:
                 with (root / path).open("x", encoding="utf-8", newline="\n") as file:
                     file.write(text)
             # Only now, so that the project can be loaded at every moment.
-            with _changed(edits, root):
+            with _changed(edits | _pages(pieces, root), root):
                 _make_migration(slice_.name, root)
+                _document(pieces, root)
                 written = _files(root / "apps" / slice_.name, root)
                 _remember(slice_.name, written, pieces, root)
     return sorted(written)
@@ -85,9 +88,10 @@ def destroy(name: str, root: Path, *, force: bool = False) -> None:
             _refuse_if_referred_to(name, root)
         pieces = [registration.Entry(file, text, re.compile("")) for file, text in remembered["entries"]]
         gone = _beside(folder, "gone")
-        with _changed(registration.taken_out(pieces, root), root):
+        with _changed(registration.taken_out(pieces, root) | _pages(pieces, root), root):
             if folder.exists():
                 folder.rename(gone)
+            _document(pieces, root)
             _forget(name, root)
         if gone.exists():
             shutil.rmtree(gone)
@@ -159,17 +163,35 @@ def _beside(path: Path, what: str) -> Path:
 
 
 def _make_migration(name: str, root: Path) -> None:
-    # Another process: this one was started before there was anything to migrate.
-    done = subprocess.run(
-        [sys.executable, "manage.py", "makemigrations", name, "--no-header"],
+    done = _manage("makemigrations", name, "--no-header", root=root)
+    if done.returncode != 0 or not (root / "apps" / name / _MIGRATION).is_file():
+        raise SliceError(f"The migration could not be made, and everything is as it was:\n{done.stdout}{done.stderr}")
+
+
+def _pages(pieces: list[registration.Entry], root: Path) -> dict[str, str]:
+    """Return the pages that are written anew because of a slice, as they are."""
+    page = root / _FRAMES
+    has_socket = any(piece.file == registration.ROUTING for piece in pieces)
+    return {_FRAMES: page.read_text(encoding="utf-8")} if has_socket and page.is_file() else {}
+
+
+def _document(pieces: list[registration.Entry], root: Path) -> None:
+    if _pages(pieces, root):
+        done = _manage("document_sockets", root=root)
+        if done.returncode != 0:
+            raise SliceError(f"{_FRAMES} could not be written, and everything is as it was:\n{done.stderr}")
+
+
+def _manage(*arguments: str, root: Path) -> "subprocess.CompletedProcess[str]":
+    # Another process: this one was started with other slices.
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
         cwd=root,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0 or not (root / "apps" / name / _MIGRATION).is_file():
-        raise SliceError(f"The migration could not be made, and everything is as it was:\n{done.stdout}{done.stderr}")
 
 
 def _files(folder: Path, root: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ _TAG_ALONE: Final = re.compile(r"^[ \t]*(\{%[^%\n]*%\})[ \t]*\n", re.MULTILINE)
 # The files are not there yet, and ruff would take what they import of each other for a library.
 _FIRST_PARTY: Final = 'lint.isort.known-first-party = ["apps", "conftest", "infrastructure"]'
 _OF_API: Final = re.compile(r"filters|views|urls|tests/(views/.*|routes|test_filters)")
-_OF_SOCKET: Final = re.compile(r"consumers|routing|tests/test_consumers")
+_OF_SOCKET: Final = re.compile(r"consumers|frames|routing|tests/test_consumers")
 _OF_ADMIN: Final = re.compile(r"admin|tests/test_admin")
 _OF_TASK: Final = re.compile(r"tasks|tests/test_tasks")
 

@@ -1,7 +1,7 @@
 """Looking at all things of one kind in a process by the clock, and at once at those that are doubtful."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import batched
 from typing import Final
@@ -12,7 +12,7 @@ from apps.common.handlers import error_frame
 _AT_ONCE: Final = 1_000
 
 
-class Rounds[Thing: Hashable]:
+class Rounds[Thing]:
     """Looks at many things in one go, for as long as there are any.
 
     Args:

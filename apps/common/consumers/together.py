@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, Final
@@ -24,7 +24,7 @@ def in_thread[**P, Result](work: Callable[P, Result]) -> Callable[P, Coroutine[A
     return called  # type: ignore[no-any-return]  # of the same signature, which its types do not tell
 
 
-class PerLoop[Key: Hashable, Value]:
+class PerLoop[Key, Value]:
     """One value for each key in each event loop: what a process has once, and a test run several times."""
 
     def __init__(self, make: Callable[[Key], Value]) -> None:

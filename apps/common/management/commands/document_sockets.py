@@ -15,6 +15,8 @@ from apps.common.schema import Socket, asyncapi_document, reference, sockets_at
 class Command(BaseCommand):
     """The page of all frames, and whether the AsyncAPI document is one."""
 
+    # The gate and the generator of slices make them.
+    requires_system_checks = []
     help = "Write docs/frames.md anew from the registries of frames."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
