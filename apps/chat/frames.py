@@ -5,22 +5,22 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.chat.enums import MemberChange, RoomRole, Visibility
-from apps.chat.models import CLIENT_ID_LENGTH, TEXT_LENGTH
+from apps.chat.models import TEXT_LENGTH
+from apps.chat.serializers import MessageCreateSerializer, MessageSerializer, ReadSerializer
+from apps.chat.serializers.members import PersonSerializer
+from apps.chat.serializers.messages import TextField
+from apps.chat.serializers.rooms import MAX_SEQ
+from apps.chat.types import PAGE_LIMIT
 from apps.common.frames import AUTH_OK, FRAME_BYTES, AuthFrameSerializer, ClientFrame, ServerFrame
 from apps.common.serializers import (
     EnumField,
-    OneLineField,
     StrictBooleanField,
-    StrictCharField,
     StrictIntegerField,
     StrictSerializer,
 )
 
-# Messages that one `history` asks for at most.
-HISTORY_LIMIT: Final = 200
 # What a client has to know of limits, besides how long it may be silent.
-LIMITS: Final = {"frame_bytes": FRAME_BYTES, "message_length": TEXT_LENGTH, "history": HISTORY_LIMIT}
-_SEQ_MAXIMUM: Final = 2**63 - 1
+LIMITS: Final = {"frame_bytes": FRAME_BYTES, "message_length": TEXT_LENGTH, "history": PAGE_LIMIT}
 _ADA: Final = "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a10"
 _BOB: Final = "0199f0c2-6f0e-7b1a-9d43-2b8f5c1e7a11"
 _MESSAGE: Final = "0199f0c2-71aa-7c0e-8f55-0d6f1a2b3c4d"
@@ -35,12 +35,6 @@ _SAID: Final = {
     "client_id": "c-1",
     "sent_at": _NOW,
 }
-
-
-class PersonSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    name = serializers.CharField(allow_blank=True, help_text="Empty once the account is erased.")
-    avatar = serializers.CharField(allow_null=True, help_text="The path of the picture.")
 
 
 class SocketRoomSerializer(serializers.Serializer[Any]):
@@ -71,26 +65,13 @@ class RoomWelcomeSerializer(serializers.Serializer[Any]):
     limits = SocketLimitsSerializer()
 
 
-class MessageFrameSerializer(StrictSerializer):
-    message = StrictCharField(max_length=TEXT_LENGTH, trim_whitespace=False, help_text="What is said.")
-    client_id = OneLineField(
-        max_length=CLIENT_ID_LENGTH, required=False, help_text="Yours: sent again under it, it is the same message."
-    )
-
-
 class EditFrameSerializer(StrictSerializer):
     id = serializers.UUIDField(source="message_id")
-    message = StrictCharField(
-        max_length=TEXT_LENGTH, trim_whitespace=False, source="text", help_text="What it says instead."
-    )
+    message = TextField(source="text", help_text="What it says instead.")
 
 
 class DeleteFrameSerializer(StrictSerializer):
     id = serializers.UUIDField(source="message_id")
-
-
-class ReadFrameSerializer(StrictSerializer):
-    seq = StrictIntegerField(min_value=0, max_value=_SEQ_MAXIMUM, help_text="All up to it is read.")
 
 
 class TypingFrameSerializer(StrictSerializer):
@@ -103,12 +84,12 @@ class HistoryFrameSerializer(StrictSerializer):
     default_error_messages = {"both": "Name `before` or `after`, and not both."}
 
     before = StrictIntegerField(
-        min_value=0, max_value=_SEQ_MAXIMUM, required=False, help_text="Those before it, nearest to it."
+        min_value=0, max_value=MAX_SEQ, required=False, help_text="Those before it, nearest to it."
     )
     after = StrictIntegerField(
-        min_value=0, max_value=_SEQ_MAXIMUM, required=False, help_text="Those after it, nearest to it."
+        min_value=0, max_value=MAX_SEQ, required=False, help_text="Those after it, nearest to it."
     )
-    limit = StrictIntegerField(min_value=1, max_value=HISTORY_LIMIT, default=50, help_text="How many at most.")
+    limit = StrictIntegerField(min_value=1, max_value=PAGE_LIMIT, default=50, help_text="How many at most.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if {"before", "after"} <= set(attrs):
@@ -127,7 +108,7 @@ class KeySerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
 
 
-class ReadSerializer(serializers.Serializer[Any]):
+class HasReadSerializer(serializers.Serializer[Any]):
     user = serializers.UUIDField()
     seq = serializers.IntegerField()
 
@@ -149,23 +130,6 @@ class PresenceSerializer(serializers.Serializer[Any]):
     user = serializers.UUIDField(required=False, help_text="Left out in large rooms.")
     online = serializers.BooleanField(required=False, help_text="Left out in large rooms.")
     members_online = serializers.IntegerField(help_text="Users with a socket in the room.")
-
-
-class SaidSerializer(serializers.Serializer[Any]):
-    """A message as readers see it."""
-
-    id = serializers.UUIDField()
-    seq = serializers.IntegerField()
-    message = serializers.CharField(allow_blank=True, help_text="Empty once it is deleted.")
-    author = PersonSerializer(allow_null=True, help_text="Null where the room itself speaks.")
-    client_id = serializers.CharField(required=False)
-    sent_at = serializers.DateTimeField()
-    edited_at = serializers.DateTimeField(required=False)
-    deleted = serializers.BooleanField(required=False)
-
-    def get_fields(self) -> dict[str, Any]:
-        # A word of Python's, which no attribute can be called.
-        return super().get_fields() | {"from": serializers.CharField(help_text="A user id, or `system`.")}
 
 
 class EditedSerializer(serializers.Serializer[Any]):
@@ -198,7 +162,7 @@ class RoomChangedSerializer(serializers.Serializer[Any]):
 
 
 class HistorySerializer(serializers.Serializer[Any]):
-    messages = SaidSerializer(many=True)
+    messages = MessageSerializer(many=True)
     complete = serializers.BooleanField(help_text="Whether there are no more in this direction.")
     more = serializers.BooleanField(help_text="Whether another page follows in answer to the same frame.")
 
@@ -244,7 +208,7 @@ SENT: Final = ServerFrame(
 )
 MESSAGE: Final = ClientFrame(
     "message",
-    MessageFrameSerializer,
+    MessageCreateSerializer,
     "Say something.",
     {"ref": "7", "message": "Lamps are lit.", "client_id": "c-1"},
     answers=(SENT,),
@@ -261,7 +225,7 @@ DELETE: Final = ClientFrame(
     "delete", DeleteFrameSerializer, "Take away what a message says.", {"id": _MESSAGE}, answers=(DONE,)
 )
 NOTED: Final = ServerFrame("ack", SeqSerializer, "It is noted.", {"seq": 42}, name="read.ack")
-READ: Final = ClientFrame("read", ReadFrameSerializer, "Tell how far you have read.", {"seq": 42}, answers=(NOTED,))
+READ: Final = ClientFrame("read", ReadSerializer, "Tell how far you have read.", {"seq": 42}, answers=(NOTED,))
 TOLD: Final = ServerFrame("ack", serializers.Serializer[Any], "It is told.", name="typing.ack")
 TYPING: Final = ClientFrame(
     "typing", TypingFrameSerializer, "Tell whether you are typing.", {"state": True}, answers=(TOLD,)
@@ -276,7 +240,7 @@ HISTORY: Final = ClientFrame(
     "history", HistoryFrameSerializer, "Ask for older messages, or newer ones.", {"before": 42}, answers=(PAGE,)
 )
 
-SAID: Final = ServerFrame("message", SaidSerializer, "Somebody says something.", _SAID)
+SAID: Final = ServerFrame("message", MessageSerializer, "Somebody says something.", _SAID)
 EDITED: Final = ServerFrame(
     "message.edited",
     EditedSerializer,
@@ -303,7 +267,7 @@ ROOM: Final = ServerFrame(
 )
 HAS_READ: Final = ServerFrame(
     "read",
-    ReadSerializer,
+    HasReadSerializer,
     "How far somebody has read: you elsewhere, or anybody in small rooms.",
     {"user": _BOB, "seq": 42},
 )

@@ -73,7 +73,8 @@ def _addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> tu
 def _check_component(slice_: Slice, root: Path) -> None:
     """Refuse a name that a serializer has: both would be one component of the OpenAPI document."""
     apps = root / "apps"
-    sources = [*apps.glob("*/serializers.py"), *apps.glob("*/serializers/**/*.py"), apps / "common" / "schema.py"]
+    folders = ("*/serializers.py", "*/serializers/**/*.py", "*/frames.py", "common/schema/*.py")
+    sources = [source for folder in folders for source in apps.glob(folder)]
     classes = {
         name for source in sources for name in re.findall(r"^class (\w+)", source.read_text("utf-8"), re.MULTILINE)
     }

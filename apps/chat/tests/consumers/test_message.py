@@ -77,7 +77,8 @@ def test_the_same_client_id_is_the_same_message(visit: Opener) -> None:
         ({"message": "x" * 4_001}, {"message": "max_length"}),
         ({"message": 5}, {"message": "invalid"}),
         ({"message": "x", "client_id": "x" * 65}, {"client_id": "max_length"}),
-        ({"message": "x", "client_id": "a\nb"}, {"client_id": "invalid"}),
+        ({"message": " \n"}, {"message": "blank"}),
+        ({"message": "x", "client_id": ""}, {"client_id": "blank"}),
         ({"message": "x", "seq": 1}, {"seq": "unknown"}),
     ],
 )
