@@ -59,13 +59,14 @@ _ADMIT_ALL: Final = Script(
     ROWS
     + COUNT
     + """
-local now, texts = history(), {}
+local now = history()
+local answer = {now}
 local entries, of_one = tonumber(ARGV[1]), tonumber(ARGV[2])
-for index = 1, entries do texts[index] = row(KEYS[index], now) end
+for index = 1, entries do answer[index + 1] = row(KEYS[index], now) end
 local verdicts, counter, argument = {}, entries, 3
 while ARGV[argument] do
   local known = true
-  for place = argument, argument + of_one - 1 do known = known and texts[tonumber(ARGV[place])] end
+  for place = argument, argument + of_one - 1 do known = known and answer[ARGV[place] + 1] end
   argument = argument + of_one
   local limits = tonumber(ARGV[argument])
   local names, numbers = {}, {}
@@ -77,7 +78,8 @@ while ARGV[argument] do
   counter, argument = counter + limits, argument + 2 * limits + 1
   verdicts[#verdicts + 1] = known and count(names, numbers) or {}
 end
-return {now, texts, verdicts}
+answer[entries + 2] = verdicts
+return answer
 """
 )
 
@@ -141,8 +143,8 @@ def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence
     for names, (_, limits) in zip(entries, callers, strict=True):
         arguments += [*(places[name] for name in names), len(limits), *count_arguments(limits)]
     with unavailable_as(RateLimiterUnavailable):
-        history, texts, verdicts = _ADMIT_ALL([*places, *counters], arguments)
-    rows = [json.loads(text) if text else None for text in texts]
+        history, *texts, verdicts = _ADMIT_ALL([*places, *counters], arguments)
+    rows: list[Any] = [json.loads(text) if text else None for text in texts]
     return [
         Admission(
             history.decode(),

@@ -168,7 +168,11 @@ def trace_socket(
         outcome = sockets.talk(path, texts=texts, headers=headers, recorder=recorder)
         roots = recorder.take()
         tasks = _run(queued, recorder)
-    tree, frames = roots[: outcome.opening], roots[outcome.opening :]
+    # What a process does beside its sockets, for all of them or behind one that is closed, is no part of its frames.
+    tree, frames = (
+        [root for root in part if root.kind == Layer.CONSUMER]
+        for part in (roots[: outcome.opening], roots[outcome.opening :])
+    )
     # What a frame told other sockets is a part of that frame; what a task told them is a frame of its own.
     return Trace(
         SOCKET, path, actor, outcome.status, outcome.size, outcome.took, tree, tasks, [*frames, *frames_of(tasks)]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from itertools import batched
 from typing import Final
 
@@ -32,7 +33,8 @@ class Rounds[Thing]:
         """Look at something from now on."""
         self._things.add(thing)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._go())
+            # In no context: what is done for all is not done by whoever came first.
+            self._task = asyncio.get_running_loop().create_task(self._go(), context=Context())
 
     def remove(self, thing: Thing) -> None:
         """Look at something no longer."""

@@ -11,6 +11,8 @@ from layerline.flow.words import FORGOTTEN, REDIS, SQL
 
 # What is left of a digest or an id in the name of a key.
 _DIGEST: Final = re.compile(r"[0-9a-f]{8}…")
+# An id in the name of a group of sockets.
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 _LINE_NUMBER: Final = re.compile(r":\d+$")
 # A script that the server has forgotten is sent again, with its source.
 _SCRIPT: Final = re.compile(r"^EVAL ")
@@ -26,7 +28,7 @@ def steady(nodes: list[Node]) -> list[Node]:
 def _steady(node: Node) -> Node:
     return replace(
         node,
-        name=_key(node.name) if node.kind == REDIS else node.name,
+        name=_key(node.name) if node.kind == REDIS else _ID.sub("…", node.name),
         start=0.0,
         took=0.0,
         detail=_LINE_NUMBER.sub("", node.detail),

@@ -37,7 +37,7 @@ def test_a_preview_shows_the_files_and_the_changes_and_writes_nothing(root: Path
     assert "  apps/billing/migrations/0001_initial.py" in shown
     assert '+    "apps.billing",' in shown
     assert '+    *included("apps.billing.routing"),' in shown
-    assert '+layers = ["billing", "users", "common"]' in shown
+    assert '+layers = ["billing", "chat", "users", "common"]' in shown
     assert tree(root) == before
 
 

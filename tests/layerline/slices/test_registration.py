@@ -30,7 +30,7 @@ def test_a_slice_is_made_known_in_one_line_each(root: Path) -> None:
         registration.SETTINGS: ['    "apps.billing",'],
         registration.URLS: ['    path("api/v1/", include("apps.billing.urls")),'],
         registration.ROUTING: ['    *included("apps.billing.routing"),'],
-        registration.CONTRACT: ['layers = ["billing", "users", "common"]'],
+        registration.CONTRACT: ['layers = ["billing", "chat", "users", "common"]'],
     }
 
 
@@ -58,13 +58,13 @@ def test_what_was_put_in_comes_out_to_the_byte_in_any_order(root: Path) -> None:
 def test_an_order_on_several_lines_stays_on_several(root: Path) -> None:
     contract = root / registration.CONTRACT
     one_line = contract.read_text(encoding="utf-8")
-    before = one_line.replace('layers = ["users", "common"]', 'layers = [\n  "users",\n  "common",\n]')
+    before = one_line.replace('layers = ["chat", "users", "common"]', 'layers = [\n  "chat",\n  "users",\n  "common",\n]')
     contract.write_text(before, encoding="utf-8")
     pieces = _pieces(root)
 
     _write(root, registration.put_in(pieces, root))
 
-    assert 'layers = [\n  "billing",\n  "users",\n  "common",\n]' in contract.read_text(encoding="utf-8")
+    assert 'layers = [\n  "billing",\n  "chat",\n  "users",\n  "common",\n]' in contract.read_text(encoding="utf-8")
     _write(root, registration.taken_out(pieces, root))
     assert contract.read_text(encoding="utf-8") == before
 
