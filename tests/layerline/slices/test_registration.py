@@ -58,7 +58,9 @@ def test_what_was_put_in_comes_out_to_the_byte_in_any_order(root: Path) -> None:
 def test_an_order_on_several_lines_stays_on_several(root: Path) -> None:
     contract = root / registration.CONTRACT
     one_line = contract.read_text(encoding="utf-8")
-    before = one_line.replace('layers = ["chat", "users", "common"]', 'layers = [\n  "chat",\n  "users",\n  "common",\n]')
+    before = one_line.replace(
+        'layers = ["chat", "users", "common"]', 'layers = [\n  "chat",\n  "users",\n  "common",\n]'
+    )
     contract.write_text(before, encoding="utf-8")
     pieces = _pieces(root)
 

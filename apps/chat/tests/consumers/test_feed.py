@@ -79,9 +79,9 @@ def _play(missed: int, scene: Callable[[_Scene], Awaitable[None]]) -> None:
     def store() -> list[Frame]:
         # Past the service, which would push them.
         last = room.last_seq
-        rows: Any = [(uuid4(), room.pk, last + number, ada.pk, "", str(number)) for number in range(1, missed + 1)]
-        if rows:
-            Message.objects.store(sent_at=room.created_at, rows=rows)
+        Message.objects.bulk_create(
+            Message(room=room, seq=last + number, author=ada, text=str(number)) for number in range(1, missed + 1)
+        )
         Room.objects.filter(pk=room.pk).update(last_seq=last + missed)
         return history(room)[last:]
 

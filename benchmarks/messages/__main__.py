@@ -1,10 +1,11 @@
-"""How many messages a second are stored, told and acknowledged: `python -m benchmarks.messages`."""
+"""How many messages a second are stored, told and acknowledged: `make bench ARGS="messages"`."""
 
 import argparse
 import asyncio
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,10 +21,11 @@ from uuid import uuid4
 import psutil
 import requests
 
-from benchmarks.tracing import ROOT, free_port, services
+from benchmarks.services import services
 from layerline.gate import production_environment
 
-_PREFIX: Final = "layerline_bench"
+ROOT: Final = Path(__file__).resolve().parents[2]
+_PREFIX: Final = "layerline_bench_messages"
 _HOST: Final = "api.internal"
 _PASSWORD: Final = "nine hundred lanterns"  # noqa: S105  # of people who are made up
 _SCOPES: Final = (
@@ -232,6 +234,12 @@ def _serve(port: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _wait(port: int) -> None:
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
@@ -248,7 +256,7 @@ def _wait(port: int) -> None:
 def deployed(processes: int) -> Iterator[Deployment]:
     """Give a deployment on a database of its own."""
     with ExitStack() as stack:
-        environment = {**production_environment(), **stack.enter_context(services())}
+        environment = {**production_environment(), **stack.enter_context(services(_PREFIX))}
         environment |= {"REDIS_KEY_PREFIX": _PREFIX, "ALLOWED_HOSTS": _HOST, "TRUSTED_PROXIES": "127.0.0.1"}
         environment |= {f"THROTTLE_{name}": "100000000/min" for name in _SCOPES}
         environment |= {"LOG_LEVEL": "ERROR", "PASSWORD_HASHES_WAITING": "1000"}
