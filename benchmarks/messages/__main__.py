@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
@@ -176,11 +177,26 @@ class Deployment:
 
     def cpu(self) -> dict[str, float]:
         """Return the seconds of CPU that each program has taken so far."""
-        used = {"sockets": sum(sum(psutil.Process(process.pid).cpu_times()[:2]) for process in self.processes)}
-        for name in ("postgres", "valkey-server"):
-            found = [process for process in psutil.process_iter(["name"]) if process.info["name"].startswith(name[:15])]
-            used[name] = sum(sum(process.cpu_times()[:2]) for process in found)
-        return used
+        programs = {"sockets": [psutil.Process(process.pid) for process in self.processes]}
+        for name, variable in (("PostgreSQL", "DATABASE_URL"), ("Valkey", "REDIS_URL")):
+            programs[name] = _listening_at(urlsplit(os.environ[variable]).port)
+        return {name: sum(map(_cpu, processes)) for name, processes in programs.items()}
+
+
+def _listening_at(port: int | None) -> list[psutil.Process]:
+    """Return the program that listens at a port, with its children."""
+    pids = {connection.pid for connection in psutil.net_connections("tcp") if connection.laddr.port == port}
+    servers = [psutil.Process(pid) for pid in pids if pid]
+    first = min(servers, key=lambda process: process.create_time())
+    return [first, *first.children(recursive=True)]
+
+
+def _cpu(process: psutil.Process) -> float:
+    try:
+        # What its children took that are gone is theirs, too.
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def measure(deployment: Deployment, tokens: list[str], rooms: int, seconds: float) -> Measured:
