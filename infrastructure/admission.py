@@ -128,6 +128,8 @@ def admit(wanted: Sequence[tuple[RowCache, RowId]], limits: Sequence[Limit]) -> 
 def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence[Limit]]]) -> list[Admission]:
     """Do for several callers, in their order and in one round trip, what `admit` does for one.
 
+    Whoever passes is not told what is left of his limits.
+
     Args:
         callers: Of each the rows, of which all have as many, and the limits.
 
@@ -149,7 +151,8 @@ def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence
         Admission(
             history.decode(),
             tuple(rows[places[name] - 1] for name in names),
-            verdict_of(limits, counted),
+            # What is left of a limit is for headers, which a frame has none of.
+            NO_LIMITS if counted[0] else verdict_of(limits, counted),
         )
         if counted
         else Admission(history.decode())

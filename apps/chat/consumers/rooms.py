@@ -26,7 +26,7 @@ from apps.common.consumers import Answer, BaseConsumer, ClosingError, in_thread,
 from apps.common.enums import CloseCode
 from apps.common.frames import ClientFrame, ServerFrame
 from apps.common.types import SignedIn
-from infrastructure import origin, realtime
+from infrastructure import realtime
 from infrastructure.ratelimit import Limit, configured
 
 # What is more is no number of a change.
@@ -91,7 +91,7 @@ class ChatConsumer(BaseConsumer):
     @takes(MESSAGE)
     async def message(self, message: str, client_id: str = "") -> Answer:
         """Say something, together with what others say at this moment."""
-        draft = Draft(self.user_id, message, client_id, origin.request_id())
+        draft = Draft(self.user_id, message, client_id, self.request_id)
         sent = await speech.of(None)((self.seat.room_id, draft))
         answer = {"id": str(sent.id), "seq": sent.seq, "sent_at": moment(sent.sent_at)}
         return {**answer, "client_id": client_id} if client_id else answer

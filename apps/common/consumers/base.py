@@ -165,6 +165,11 @@ class BaseConsumer(AsyncWebsocketConsumer):
         return self.signed_in.actor
 
     @property
+    def request_id(self) -> str:
+        """The id of the frame in hand."""
+        return self._envelope["request_id"]
+
+    @property
     def signed_in(self) -> SignedIn:
         """How whoever is signed in is.
 
