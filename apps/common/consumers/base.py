@@ -16,15 +16,16 @@ from django.utils import timezone
 from rest_framework.exceptions import Throttled
 from uuid6 import uuid7
 
+from apps.common.consumers.declaring import Answer, takes
 from apps.common.consumers.reading import (
     SUBPROTOCOL,
-    address_of,
     credentials,
+    is_address_admitted,
     is_from_allowed_origin,
     parsed,
     ref_of,
 )
-from apps.common.consumers.sessions import sessions
+from apps.common.consumers.sessions import Doubts, sessions
 from apps.common.consumers.together import PerLoop, Together, in_thread
 from apps.common.enums import CloseCode
 from apps.common.exceptions import AuthenticationError, FieldError, InvalidInputError
@@ -34,12 +35,8 @@ from apps.common.serializers import StrictSerializer
 from apps.common.types import Actor, SignedIn, SocketDoor, account_group
 from infrastructure import occupancy, realtime
 from infrastructure.occupancy import Place
-from infrastructure.origin import network_of
-from infrastructure.ratelimit import Limit, RateLimiterUnavailable, configured, hit, hit_local
+from infrastructure.ratelimit import Limit, configured
 from infrastructure.redis import RedisUnavailable
-
-type Answer = Mapping[str, Any]
-type Handler = Callable[..., Awaitable[Answer]]
 
 # So many bad frames in so many seconds are answered; one more closes the socket.
 BAD_FRAMES: Final = 20
@@ -56,20 +53,6 @@ log = structlog.get_logger("layerline.sockets")
 _admissions: PerLoop[SocketDoor, Together[tuple[SignedIn, Sequence[Limit]], SignedIn]] = PerLoop(
     lambda door: Together(door.again)
 )
-
-
-def takes(frame: ClientFrame) -> Callable[[Handler], Handler]:
-    """Let a method answer a kind of frame.
-
-    It is given what the frame holds besides `type` and `ref`, checked, and returns what the answer holds: the first of
-    the frame's answers, unless it names the `type` of another one.
-    """
-
-    def declare(handler: Handler) -> Handler:
-        vars(handler)["frame"] = frame
-        return handler
-
-    return declare
 
 
 class ClosingError(Exception):
@@ -276,7 +259,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
             self.run(self.welcomed())
 
     async def _begin(self, way: Callable[[], SignedIn] | None) -> Answer | None:
-        if not await in_thread(_is_admitted)(configured("sockets", network_of(address_of(self.scope)))):
+        if not await in_thread(is_address_admitted)(self.scope):
             raise ClosingError(CloseCode.TOO_FAST)
         return await self._sign_in(way) if way else None
 
@@ -322,7 +305,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         rounds = sessions.of((self._door, self.seconds_between_checks))
         rounds.add(self)
         self._at_end.callback(rounds.remove, self)
-        doubts = _Doubts(partial(rounds.look_at, self))
+        doubts = Doubts(partial(rounds.look_at, self))
         await self._at_end.enter_async_context(realtime.listening(account_group(self.actor.id), doubts))
         rounds.look_at(self)
 
@@ -410,34 +393,6 @@ class BaseConsumer(AsyncWebsocketConsumer):
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the frames, until the socket ends."""
         self._at_end.push_async_callback(_end, self._loop.create_task(work))
-
-
-class UnknownSocketConsumer(BaseConsumer):
-    """Answers a socket at an address that does not exist."""
-
-    async def accepted(self) -> None:
-        await self.close(CloseCode.NOT_FOUND)
-
-
-class _Doubts:
-    """Hears of an account that may have changed."""
-
-    def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
-
-    def heard(self, text: str) -> None:
-        self._look()
-
-    def interrupted(self) -> None:
-        self._look()
-
-
-def _is_admitted(limit: Limit) -> bool:
-    """Count a socket against a limit; while Redis is away, in this process alone."""
-    try:
-        return hit([limit]).allowed
-    except RateLimiterUnavailable:
-        return hit_local([limit]).allowed
 
 
 async def _end(task: asyncio.Task[None]) -> None:

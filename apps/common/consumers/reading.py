@@ -12,7 +12,8 @@ from apps.common.exceptions import FieldError, InvalidInputError
 from apps.common.frames import REF_LENGTH
 from apps.common.parsers import read_json
 from apps.common.types import SignedIn, SocketDoor
-from infrastructure.origin import client_address
+from infrastructure.origin import client_address, network_of
+from infrastructure.ratelimit import RateLimiterUnavailable, configured, hit, hit_local
 
 # Offered by clients that send their token with the handshake: `layerline.v1, bearer.ACCESS`.
 SUBPROTOCOL: Final = "layerline.v1"
@@ -68,6 +69,15 @@ def address_of(scope: Mapping[str, Any]) -> str:
     """Return the address of whoever opens a socket."""
     remote = (scope.get("client") or ("", 0))[0]
     return client_address(remote, ",".join(_headers(scope, b"x-forwarded-for")))
+
+
+def is_address_admitted(scope: Mapping[str, Any]) -> bool:
+    """Count a socket against what one address may open; while Redis is away, in this process alone."""
+    limit = configured("sockets", network_of(address_of(scope)))
+    try:
+        return hit([limit]).allowed
+    except RateLimiterUnavailable:
+        return hit_local([limit]).allowed
 
 
 def _headers(scope: Mapping[str, Any], name: bytes) -> list[str]:

@@ -1,6 +1,6 @@
 """Whether those who are signed in at the sockets of a process still are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -30,6 +30,19 @@ class Socket(Protocol):
 
     def is_over(self) -> None:
         """Take note that somebody is signed in no longer, or is already gone."""
+
+
+class Doubts:
+    """Hears of an account that may have changed."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+
+    def heard(self, text: str) -> None:
+        self._look()
+
+    def interrupted(self) -> None:
+        self._look()
 
 
 async def _look(door: SocketDoor, sockets: Sequence[Socket]) -> None:
