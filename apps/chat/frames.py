@@ -283,7 +283,7 @@ HEARTBEAT: Final = ServerFrame(
 RESYNC: Final = ServerFrame(
     "resync",
     LastSeqSerializer,
-    "More was missed than is sent by itself: ask for `history`, or come back with `after`.",
+    "More was missed than is sent by itself: forget what you had, and ask for `history`.",
     {"last_seq": 9046},
 )
 TOLD_TO_ALL: Final = (

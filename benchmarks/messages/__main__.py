@@ -185,7 +185,8 @@ class Deployment:
 
 def _listening_at(port: int | None) -> list[psutil.Process]:
     """Return the program that listens at a port, with its children."""
-    pids = {connection.pid for connection in psutil.net_connections("tcp") if connection.laddr.port == port}
+    # A connection without an address of its own has an empty one.
+    pids = {connection.pid for connection in psutil.net_connections("tcp") if connection.laddr[1:] == (port,)}
     servers = [psutil.Process(pid) for pid in pids if pid]
     first = min(servers, key=lambda process: process.create_time())
     return [first, *first.children(recursive=True)]

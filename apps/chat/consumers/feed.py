@@ -30,6 +30,8 @@ GRACE: Final = 0.05
 PAGE: Final = 500
 # A greater hole is told and not filled: each socket would be sent all of it at once.
 MOST_MISSED: Final = 2_000
+# Whoever was away for longer begins with what comes next.
+MOST_REPLAYED: Final = 50_000
 # Whoever is caught up is sent no more before he has read all but so much.
 CATCH_UP_BACKLOG: Final = 64 * 1024
 # In a larger room nobody else is told how far somebody has read.
@@ -117,6 +119,9 @@ class Feed:
     async def join(self, reader: Reader, after: int) -> None:
         """Send a socket all that happened after a number, from the store, and from there on what is heard."""
         seq = after
+        if self.seq - after > MOST_REPLAYED:
+            reader.outlet.write(_resync(self.seq))
+            seq = self.seq
         while seq < self.seq:
             frames = await in_thread(ChangeSelector.after)(room_id=self.room_id, seq=seq, limit=PAGE)
             if not frames:
@@ -277,7 +282,7 @@ class Feed:
         log.warning("feed_skipped", room_id=str(self.room_id), changes=last - self.seq)
         self.seq = last
         self._early = {seq: due for seq, due in self._early.items() if seq > last}
-        self._tell(Prepared(json.dumps({"type": "resync", "last_seq": last})))
+        self._tell(_resync(last))
         # Who was away may have been taken out, too.
         for reader in self._readers:
             memberships.of(None).look_at((self, reader))
@@ -343,6 +348,10 @@ memberships: PerLoop[None, Rounds[tuple[Feed, Reader]]] = PerLoop(lambda _: Roun
 
 def _send_all(drafts: Sequence[tuple[UUID, Draft]]) -> Sequence[Sent | AppException]:
     return MessageService.send_everywhere(drafts=drafts)
+
+
+def _resync(last_seq: int) -> Prepared:
+    return Prepared(json.dumps({"type": "resync", "last_seq": last_seq}))
 
 
 async def _let_read(outlet: Outlet) -> None:

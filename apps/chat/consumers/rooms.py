@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs
@@ -6,6 +7,7 @@ from uuid import UUID
 from apps.chat.consumers import attendance
 from apps.chat.consumers.feed import Feed, feed_of, memberships, speech
 from apps.chat.consumers.receipts import Receipts
+from apps.chat.exceptions import NotMemberError
 from apps.chat.frames import (
     AUTH,
     DELETE,
@@ -29,6 +31,7 @@ from apps.common.types import SignedIn
 from infrastructure import realtime
 from infrastructure.ratelimit import Limit, configured
 
+SECONDS_OF_TYPING: Final = 1.0
 # What is more is no number of a change.
 _SEQ_DIGITS: Final = 18
 _SPEAKING: Final = frozenset({MESSAGE, EDIT, DELETE})
@@ -54,6 +57,7 @@ class ChatConsumer(BaseConsumer):
     async def opened(self) -> Answer:
         """Enter the room, as a member if it is public."""
         self._after = _after(self.scope["query_string"])
+        self._typed_at = -SECONDS_OF_TYPING
         slug = self.scope["url_route"]["kwargs"]["slug"]
         self.seat = await in_thread(RoomService.enter)(actor=self.actor, slug=slug)
         self.feed = await self._at_end.enter_async_context(feed_of(self.seat.room_id, self))
@@ -116,7 +120,13 @@ class ChatConsumer(BaseConsumer):
 
     @takes(TYPING)
     async def typing(self, state: bool) -> Answer:  # noqa: FBT001  # a field of the frame
-        """Tell the others that somebody is typing."""
+        """Tell the members that one of them is typing, once a second at most: a frame here is one to each of them."""
+        if self.seat.role is None:
+            raise NotMemberError
+        now = time.monotonic()
+        if now - self._typed_at < SECONDS_OF_TYPING:
+            return {}
+        self._typed_at = now
         frame = {"type": "typing", "user": str(self.user_id), "state": state}
         await in_thread(realtime.push)(group_of(self.seat.room_id), frame)
         return {}

@@ -256,7 +256,15 @@ class BaseConsumer(AsyncWebsocketConsumer):
             self.outlet.release()
         if self._is_new:
             self._is_new = False
-            self.run(self.welcomed())
+            self.run(self._follow_welcome())
+
+    async def _follow_welcome(self) -> None:
+        try:
+            await self.welcomed()
+        except Exception as error:  # noqa: BLE001  # the one handler of errors maps and logs each
+            # A socket that would wait for what never comes is better closed: its client comes back.
+            status = PROBLEMS[error_frame(error)["code"]].status
+            self.end(_CLOSE_CODES.get(status, CloseCode.INTERNAL_ERROR))
 
     async def _begin(self, way: Callable[[], SignedIn] | None) -> Answer | None:
         if not await in_thread(is_address_admitted)(self.scope):

@@ -122,6 +122,8 @@ class Sockets:
         query: str = "",
         subprotocols: Sequence[str] = (),
         origin: str | None = None,
+        client: tuple[str, int] = ("127.0.0.1", 0),
+        forwarded: str = "",
         application: Any = None,
     ) -> Socket:
         """Return a socket that is not open yet."""
@@ -129,7 +131,11 @@ class Sockets:
             "type": "websocket",
             "path": path,
             "query_string": query.encode(),
-            "headers": [] if origin is None else [(b"origin", origin.encode())],
+            "client": client,
+            "headers": [
+                *([] if origin is None else [(b"origin", origin.encode())]),
+                *([(b"x-forwarded-for", forwarded.encode())] if forwarded else []),
+            ],
             "subprotocols": list(subprotocols),
         }
         consumer = consumer_at(path, self._routes)

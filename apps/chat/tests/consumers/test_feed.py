@@ -11,7 +11,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
-from apps.chat.consumers.feed import MOST_MISSED, Feed, feed_of, heartbeats
+from apps.chat.consumers.feed import MOST_MISSED, MOST_REPLAYED, Feed, feed_of, heartbeats
 from apps.chat.models import Message, Room
 from apps.chat.tests.support import history, open_room
 from apps.chat.types import Frame
@@ -153,6 +153,17 @@ def test_whoever_was_caught_up_beyond_what_was_heard_gets_nothing_twice() -> Non
         assert [seq - scene.before for seq in late.seqs] == [1, 2, 3]
 
     _play(3, scene)
+
+
+def test_whoever_was_away_for_too_long_is_told_so_and_begins_with_what_comes_next() -> None:
+    async def scene(scene: _Scene) -> None:
+        late = _Reader()
+        scene.feed.seq = last = scene.before + MOST_REPLAYED + 1
+        await scene.feed.join(late, scene.before)
+        scene.feed.heard(json.dumps({"type": "message", "seq": last + 1}))
+        assert late.frames == [{"type": "resync", "last_seq": last}, {"type": "message", "seq": last + 1}]
+
+    _play(0, scene)
 
 
 def test_a_heartbeat_tells_how_far_everybody_is_and_fills_what_is_missing() -> None:

@@ -131,6 +131,19 @@ class HurriedConsumer(SpeakingConsumer):
     seconds_to_read = 0.2
 
 
+class SilenceConsumer(SpeakingConsumer):
+    """Wants to hear something."""
+
+    seconds_of_silence = 0.4
+
+
+class LateConsumer(SpeakingConsumer):
+    """Fails behind its welcome."""
+
+    async def welcomed(self) -> None:
+        raise FAULTS[self.scope["url_route"]["kwargs"]["kind"]]
+
+
 class ClosedRoomConsumer(BaseConsumer):
     """Lets nobody in, for a reason that the address names."""
 
@@ -142,6 +155,8 @@ class ClosedRoomConsumer(BaseConsumer):
 ROUTES: Final[list[Any]] = [
     path("ws/speaking/", SpeakingConsumer.as_asgi()),
     path("ws/hurried/", HurriedConsumer.as_asgi()),
+    path("ws/silence/", SilenceConsumer.as_asgi()),
+    path("ws/late/<str:kind>/", LateConsumer.as_asgi()),
     path("ws/closed/<str:reason>/", ClosedRoomConsumer.as_asgi()),
 ]
 

@@ -1,12 +1,14 @@
+import time
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from apps.common.tests.consumers.support import Tokens
+from apps.common.tests.consumers.support import ADA, BOB, Tokens
 from apps.common.tests.sockets import Sockets
 from apps.common.tests.support import FAULTS
+from apps.common.types import ACCOUNT_CHANGED, account_group
 from infrastructure import realtime
 
 SPEAKING = "/ws/speaking/"
@@ -39,6 +41,36 @@ def test_a_socket_ends_with_its_token_and_not_with_the_next_check(sockets: Socke
 
     assert socket.closed() == 4401
     assert timezone.now() - until < timedelta(seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_word_about_the_account_lets_the_socket_be_looked_at_at_once(sockets: Sockets, tokens: Tokens) -> None:
+    socket, other = sockets(SPEAKING, tokens.good("token")), sockets(SPEAKING, tokens.good("other", BOB))
+    assert socket.is_quiet()
+    tokens.revoke("token")
+    started = time.monotonic()
+
+    realtime.push(account_group(ADA), ACCOUNT_CHANGED)
+
+    assert socket.closed() == 4401
+    assert time.monotonic() - started < 1
+    assert other.ask({"type": "ping"}) == {"type": "pong"}
+
+
+def test_whoever_says_nothing_is_closed_and_a_ping_is_something(sockets: Sockets, tokens: Tokens) -> None:
+    socket = sockets("/ws/silence/", tokens.good("token"))
+    for _ in range(4):
+        time.sleep(0.2)
+        assert socket.ask({"type": "ping"}) == {"type": "pong"}
+
+    assert socket.closed() == 4408
+
+
+@pytest.mark.parametrize(("kind", "code"), [("unforeseen", 1011), ("database-away", 1013), ("domain", 1011)])
+def test_a_socket_that_fails_behind_its_welcome_is_closed(
+    sockets: Sockets, tokens: Tokens, kind: str, code: int
+) -> None:
+    assert sockets(f"/ws/late/{kind}/", tokens.good("token")).closed() == code
 
 
 def test_a_store_that_is_away_signs_nobody_out(sockets: Sockets, tokens: Tokens) -> None:

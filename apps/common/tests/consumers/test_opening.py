@@ -1,3 +1,5 @@
+from ipaddress import ip_network
+
 import pytest
 from pytest_django import Settings
 from structlog.testing import capture_logs
@@ -171,3 +173,43 @@ def test_the_log_tells_of_each_socket_once_and_of_no_token(sockets: Sockets, tok
 
     assert [(line["event"], line["path"], line["close_code"]) for line in lines] == [("socket", SPEAKING, 1000)]
     assert "canary" not in str(lines)
+
+
+def test_an_address_opens_no_more_sockets_than_its_limit_lets(
+    sockets: Sockets, tokens: Tokens, settings: Settings
+) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"sockets": (2, 60)}
+
+    for _ in range(2):
+        assert sockets(SPEAKING, tokens.good("token"))
+    assert sockets.knock(SPEAKING).open().closed() == 4429
+
+
+def test_addresses_are_counted_apart_behind_a_proxy_that_is_believed_and_by_nobodys_word(
+    sockets: Sockets, settings: Settings
+) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"sockets": (1, 60)}
+    settings.TRUSTED_PROXIES = [ip_network("10.0.0.1")]
+    forged = {"client": ("203.0.113.9", 1), "forwarded": "198.51.100.1"}
+    told = {"client": ("10.0.0.1", 1), "forwarded": "198.51.100.2"}
+
+    for options in (forged, told):
+        assert sockets.knock(SPEAKING, **options).open().is_quiet()
+    for options in (forged | {"forwarded": "198.51.100.3"}, told):
+        assert sockets.knock(SPEAKING, **options).open().closed() == 4429
+    assert sockets.knock(SPEAKING, **told | {"forwarded": "198.51.100.4"}).open().is_quiet()
+
+
+def test_a_user_has_no_more_sockets_than_he_may_and_one_that_ends_makes_room(
+    sockets: Sockets, tokens: Tokens, settings: Settings
+) -> None:
+    settings.SOCKETS_PER_USER = 1
+    first = sockets(SPEAKING, tokens.good("a", ADA))
+    sockets(SPEAKING, tokens.good("b", BOB))
+
+    second = sockets.knock(SPEAKING).open()
+    second.send({"type": "auth", "token": "a"})
+
+    assert second.closed() == 4430
+    first.leave()
+    assert sockets(SPEAKING, "a")
