@@ -1,4 +1,5 @@
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -181,7 +182,7 @@ def test_an_address_opens_no_more_sockets_than_its_limit_lets(
     settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"sockets": (2, 60)}
 
     for _ in range(2):
-        assert sockets(SPEAKING, tokens.good("token"))
+        sockets(SPEAKING, tokens.good("token"))
     assert sockets.knock(SPEAKING).open().closed() == 4429
 
 
@@ -190,8 +191,8 @@ def test_addresses_are_counted_apart_behind_a_proxy_that_is_believed_and_by_nobo
 ) -> None:
     settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"sockets": (1, 60)}
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.1")]
-    forged = {"client": ("203.0.113.9", 1), "forwarded": "198.51.100.1"}
-    told = {"client": ("10.0.0.1", 1), "forwarded": "198.51.100.2"}
+    forged: dict[str, Any] = {"client": ("203.0.113.9", 1), "forwarded": "198.51.100.1"}
+    told: dict[str, Any] = {"client": ("10.0.0.1", 1), "forwarded": "198.51.100.2"}
 
     for options in (forged, told):
         assert sockets.knock(SPEAKING, **options).open().is_quiet()
@@ -212,4 +213,4 @@ def test_a_user_has_no_more_sockets_than_he_may_and_one_that_ends_makes_room(
 
     assert second.closed() == 4430
     first.leave()
-    assert sockets(SPEAKING, "a")
+    sockets(SPEAKING, "a")
