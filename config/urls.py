@@ -7,8 +7,8 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from apps.common.urls import health_urlpatterns
-from apps.users.admin import OwnPasswordView
 from apps.common.views import AsyncApiView, unknown_path
+from apps.users.admin import OwnPasswordView
 from config import routing
 
 urlpatterns: list[URLPattern | URLResolver] = [
