@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -11,6 +12,8 @@ from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from apps.chat.models import Invitation, Membership, Message, Room
+from apps.chat.tests.support import open_room
 from apps.common.enums import Role
 from apps.users.models import Session
 from apps.users.services import SessionService
@@ -39,10 +42,10 @@ def _statements(request: Callable[[], "Response"], status: int) -> list[str]:
 
 def _short(sql: str) -> str:
     words = sql.replace('"', "").split()
-    for before in ("FROM", "INTO", "UPDATE"):
-        if before in words:
-            table = words[words.index(before) + 1].partition(".")[0]
-            return f"{words[0]} {table}" + (" FOR UPDATE" if "FOR UPDATE" in sql else "")
+    # The first of them: an INSERT may have a FROM of its own.
+    for before, table in pairwise(words):
+        if before in {"FROM", "INTO", "UPDATE"}:
+            return f"{words[0]} {table.partition('.')[0]}" + (" FOR UPDATE" if "FOR UPDATE" in sql else "")
     return words[0].rstrip(";")
 
 
@@ -244,4 +247,96 @@ def test_a_change_of_password(auth_api: Callable[[Role], "AuthenticatedClient"])
         *("INSERT audit_entries", "INSERT outbox", "COMMIT"),
         # The cached copy and the message to the worker.
         *("SELECT users", "UPDATE outbox"),
+    ]
+
+
+ROOMS: Final = "/api/v1/chat/rooms/"
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_list_of_rooms_costs_the_same_for_one_and_for_a_hundred(
+    auth_api: Callable[[Role], "AuthenticatedClient"], rows: int
+) -> None:
+    client = auth_api(Role.USER)
+    rooms = [open_room(client.user)]
+    rooms += Room.objects.bulk_create(Room(slug=f"room-{number}", name="Room") for number in range(rows - 1))
+    Membership.objects.bulk_create(Membership(room=room, user_id=client.user.pk) for room in rooms[1:])
+    Message.objects.bulk_create(Message(room=room, seq=10, text="Hello") for room in rooms)
+
+    response = client.get(f"{ROOMS}?page_size=100")
+    statements = _statements(lambda: client.get(f"{ROOMS}?page_size=100"), 200)
+
+    results = response.json()["results"]
+    assert [(room["unread"], bool(room["my_role"])) for room in results] == [(1, True)] * rows
+    # The count of the public and of the private ones, and the page, whose first subquery counts what is unread.
+    assert statements == ["SELECT (SELECT", "SELECT (SELECT", "SELECT (SELECT"]
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_lists_of_members_and_of_invitations_cost_the_same_for_one_and_for_a_hundred(
+    auth_api: Callable[[Role], "AuthenticatedClient"], rows: int
+) -> None:
+    client = auth_api(Role.USER)
+    people = UserFactory.create_batch(rows)
+    room = open_room(people[0], private=True)
+    Membership.objects.bulk_create(Membership(room=room, user_id=user.pk) for user in [*people[1:], client.user])
+    rooms = Room.objects.bulk_create(Room(slug=f"room-{number}", name="Room") for number in range(rows))
+    Invitation.objects.bulk_create(
+        Invitation(room=room, inviter_id=user.pk, invitee_id=client.user.pk)
+        for room, user in zip(rooms, people, strict=True)
+    )
+    client.get(ROOMS)
+
+    members = f"{ROOMS}lamps/members/?page_size=100"
+    assert len(client.get(members).json()["results"]) == min(rows + 1, 100)
+    # What one may do there, the count, the page.
+    assert _statements(lambda: client.get(members), 200) == ["SELECT rooms", "SELECT (SELECT", "SELECT memberships"]
+    invitations = "/api/v1/chat/invitations/?page_size=100"
+    assert len(client.get(invitations).json()["results"]) == rows
+    assert _statements(lambda: client.get(invitations), 200) == ["SELECT (SELECT", "SELECT invitations"]
+
+
+@pytest.mark.parametrize("rows", [1, 200])
+def test_a_page_of_messages_costs_the_same_for_one_and_for_two_hundred(
+    auth_api: Callable[[Role], "AuthenticatedClient"], rows: int
+) -> None:
+    client = auth_api(Role.USER)
+    room = open_room(client.user)
+    people = UserFactory.create_batch(rows)
+    Message.objects.bulk_create(
+        Message(room=room, seq=10 + number, author_id=user.pk, text="Hello") for number, user in enumerate(people)
+    )
+    client.get(ROOMS)
+
+    messages = f"{ROOMS}lamps/messages/?limit=200"
+    assert len(client.get(messages).json()["messages"]) == rows
+    assert _statements(lambda: client.get(messages), 200) == ["SELECT rooms", "SELECT messages"]
+
+
+def test_a_message(auth_api: Callable[[Role], "AuthenticatedClient"]) -> None:
+    client = auth_api(Role.USER)
+    open_room(client.user)
+    client.get(ROOMS)
+    body = {"message": "Hello", "client_id": "a"}
+
+    # Whether one may, before the body and again beside it; then in one round trip the room's number and all that
+    # decides, and the row.
+    statements = ["SELECT rooms", "SELECT rooms", "BEGIN", "UPDATE rooms", "INSERT messages", "COMMIT"]
+    assert _statements(lambda: client.post(f"{ROOMS}lamps/messages/", body), 201) == statements
+
+
+@pytest.mark.parametrize("who", ["nobody", "somebody", "member"])
+def test_an_invitation_is_the_same_work_whoever_has_the_address(
+    auth_api: Callable[[Role], "AuthenticatedClient"], who: str
+) -> None:
+    client = auth_api(Role.USER)
+    somebody, member = UserFactory.create_batch(2)
+    open_room(client.user, members=[member])
+    client.get(ROOMS)
+    email = {"nobody": "nobody@example.com", "somebody": somebody.email, "member": member.email}[who]
+
+    assert _statements(lambda: client.post(f"{ROOMS}lamps/members/", {"email": email}), 202) == [
+        # Whether one may, before the body and again beside it.
+        *("SELECT rooms", "SELECT rooms"),
+        *("SELECT users", "SELECT memberships", "BEGIN", "INSERT invitations", "COMMIT"),
     ]

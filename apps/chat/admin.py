@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import F, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -122,11 +122,11 @@ class MembershipAdmin(OverseerAdmin[Membership]):
     fields = (*readonly_fields, "muted_until")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        return Membership.objects.named().filter(room__deleted_at=None).select_related("room")
+        return Membership.objects.filter(room__deleted_at=None).select_related("room", "user")
 
     @admin.display
-    def person(self, member: Any) -> str:
-        return str(member.user_name)
+    def person(self, member: Membership) -> str:
+        return member.person.name
 
     def save_model(
         self,
@@ -157,7 +157,7 @@ class MessageAdmin(OverseerAdmin[Message]):
     actions = ("remove",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        return Message.objects.annotate(author_name=F("author__name")).select_related("room")
+        return Message.objects.select_related("room", "author")
 
     def has_view_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
         """Not of a single one: reading is written down for a room."""
@@ -177,8 +177,8 @@ class MessageAdmin(OverseerAdmin[Message]):
         return super().changelist_view(request, extra_context)
 
     @admin.display
-    def person(self, message: Any) -> str:
-        return "the room itself" if message.author_id is None else str(message.author_name)
+    def person(self, message: Message) -> str:
+        return message.author.name if message.author else "the room itself"
 
     @admin.action(permissions=["change"], description="Remove the selected messages")
     def remove(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:

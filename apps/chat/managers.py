@@ -33,10 +33,6 @@ class RoomQuerySet(models.QuerySet["Room"]):
         query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
         return self.alias(words=SEARCH_VECTOR).filter(words=query)
 
-    def with_member(self, user_id: UUID) -> Self:
-        """Keep those that a user is in."""
-        return self.filter(memberships__user=user_id, memberships__left_at=None, memberships__banned_at=None)
-
     def seen_by(self, user_id: UUID) -> Self:
         """Bring each room's place of a user: `my_role`, None for whoever is not in it, and `am_banned`."""
         mine = FilteredRelation("memberships", condition=Q(memberships__user=user_id))
@@ -68,8 +64,9 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         return self.filter(RawSQL(are_named, [rooms, users], output_field=BooleanField()))  # noqa: S611  # a constant
 
     def named(self) -> Self:
-        """Bring what others see of the account."""
-        return self.annotate(user_name=F("user__name"), user_avatar=F("user__avatar"))
+        """Bring what others see of the user, and nothing else of the account."""
+        own = [field.name for field in self.model._meta.concrete_fields]  # noqa: SLF001  # Django's documented name
+        return self.select_related("user").only(*own, "user__name", "user__avatar")
 
 
 class MembershipManager(models.Manager["Membership"]):

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.chat.enums import ChangeKind, InvitationState, RoomRole, Visibility
 from apps.chat.managers import SEARCH_VECTOR, MembershipManager, RoomManager
+from apps.chat.types import Person
 from apps.common.fields import one_line
 from apps.common.models import BaseModel, UUIDModel
 
@@ -52,7 +53,7 @@ class Room(BaseModel):
             models.CheckConstraint(name="rooms_visibility_known", condition=Q(visibility__in=Visibility.values)),
             models.CheckConstraint(name="rooms_deleted_is_empty", condition=Q(deleted_at=None) | Q(name="")),
         ]
-        # One for each order of the list; in front of a few public rooms among many private ones, the third.
+        # One for each order and each narrow filter of the list, so that it costs the same however many there are.
         indexes = [
             models.Index(fields=["created_at", "id"], name="rooms_created"),
             models.Index(fields=["name", "id"], name="rooms_name"),
@@ -62,9 +63,20 @@ class Room(BaseModel):
                 condition=Q(visibility=Visibility.PUBLIC, deleted_at=None),
             ),
             models.Index(
+                fields=["created_at", "id"],
+                name="rooms_closed",
+                condition=Q(closed_at__isnull=False, deleted_at=None),
+            ),
+            models.Index(
                 fields=["deleted_at"], name="rooms_to_purge", condition=Q(deleted_at__isnull=False, purged_at=None)
             ),
             GinIndex(SEARCH_VECTOR, name="rooms_search"),
+            # What most people search: beside a private room's row it would not be found by them.
+            GinIndex(
+                SEARCH_VECTOR,
+                name="rooms_search_public",
+                condition=Q(visibility=Visibility.PUBLIC, deleted_at=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,7 +105,7 @@ class Membership(BaseModel):
             models.CheckConstraint(name="memberships_gone_is_member", condition=_STANDING | Q(role=RoomRole.MEMBER)),
         ]
         indexes = [
-            models.Index(fields=["user", "room"], name="memberships_of_user", condition=_STANDING),
+            models.Index(fields=["user", "room"], name="memberships_of_user"),
             models.Index(fields=["room", "joined_at", "id"], name="memberships_of_room", condition=_STANDING),
             # Owners and moderators are few among many, who are found without it.
             models.Index(
@@ -110,6 +122,11 @@ class Membership(BaseModel):
     def is_standing(self) -> bool:
         """Whether the user is in the room now."""
         return self.left_at is None and self.banned_at is None
+
+    @property
+    def person(self) -> Person:
+        """What others see of the user, which `named` brings."""
+        return Person(self.user_id, self.user.name, self.user.avatar)
 
     @property
     def rank(self) -> int:
@@ -140,6 +157,11 @@ class Invitation(BaseModel):
 
     def __str__(self) -> str:
         return f"of {self.invitee_id} to {self.room_id}"
+
+    @property
+    def host(self) -> Person:
+        """What others see of the inviter."""
+        return Person(self.inviter_id, self.inviter.name, self.inviter.avatar)
 
 
 class Message(UUIDModel):

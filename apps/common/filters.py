@@ -10,7 +10,7 @@ from django_filters.fields import IsoDateTimeField
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
-from apps.common.pagination import COUNTED_ROWS
+from apps.common.pagination import COUNTED_ROWS, count_up_to
 
 
 class StableOrderingFilter(django_filters.OrderingFilter):
@@ -29,9 +29,14 @@ class SearchFilterSet(django_filters.FilterSet):
     first and sorted then.
     """
 
+    # What may leave few rows of many; each is a filter of the set.
+    narrow = ("search",)
+
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found: QuerySet[Any] = super().filter_queryset(queryset)
-        if not self.form.cleaned_data["search"] or found.order_by()[: COUNTED_ROWS + 1].count() > COUNTED_ROWS:
+        if not any(self.form.cleaned_data[name] for name in self.narrow):
+            return found
+        if count_up_to(found.order_by(), COUNTED_ROWS + 1) > COUNTED_ROWS:
             return found
         return found.order_by(*map(_out_of_index, cast("list[str]", found.query.order_by)))
 

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 COUNTED_ROWS: Final = 10_000
 
 
+def count_up_to(rows: QuerySet[Any], limit: int) -> int:
+    """Return how many rows there are, or the limit if there are more; a queryset may know a quicker way of its own."""
+    own_way: Callable[[int], int] | None = getattr(rows, "count_up_to", None)
+    return own_way(limit) if own_way else rows[:limit].count()
+
+
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at run time
     """Counts no further than the last row that a page may show: a count of everything grows with the table."""
 
     @cached_property
     def counted(self) -> int:
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows[: COUNTED_ROWS + 1].count()
+        return count_up_to(cast("QuerySet[Any]", self.object_list), COUNTED_ROWS + 1)
 
     @cached_property
     def count(self) -> int:

@@ -348,6 +348,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    # Each converter of a slice's own, as clients are told of it.
+    "PATH_CONVERTER_OVERRIDES": {
+        "room": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "example": "lamps"},
+    },
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from apps.chat.enums import Visibility
+from apps.chat.services import RoomService
 from apps.common.enums import Role
 from apps.users.tests.factories import FACTORIES, PASSWORD
 from tests.e2e.servers import Server
@@ -33,7 +35,10 @@ def test_generated_requests_meet_documented_answers_only(
 ) -> None:
     settings = _SETTINGS.read_text(encoding="utf-8")
     if caller:
-        settings += _SIGNED_IN.format(email=FACTORIES[caller].create().email, password=PASSWORD)
+        user = FACTORIES[caller].create()
+        settings += _SIGNED_IN.format(email=user.email, password=PASSWORD)
+        # By the name that the document's examples have.
+        RoomService.create(actor=user, slug="lamps", name="Lamps", visibility=Visibility.PUBLIC)
     (tmp_path / "schemathesis.toml").write_text(settings, encoding="utf-8")
 
     run = subprocess.run(

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'rooms',
                 'ordering': ['-created_at', '-id'],
-                'indexes': [models.Index(fields=['created_at', 'id'], name='rooms_created'), models.Index(fields=['name', 'id'], name='rooms_name'), models.Index(condition=models.Q(('deleted_at', None), ('visibility', 'public')), fields=['created_at', 'id'], name='rooms_public'), models.Index(condition=models.Q(('deleted_at__isnull', False), ('purged_at', None)), fields=['deleted_at'], name='rooms_to_purge'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('name', models.Func(models.F('slug'), models.Value('-_'), models.Value('  '), function='translate', output_field=models.TextField()), config='simple'), name='rooms_search')],
+                'indexes': [models.Index(fields=['created_at', 'id'], name='rooms_created'), models.Index(fields=['name', 'id'], name='rooms_name'), models.Index(condition=models.Q(('deleted_at', None), ('visibility', 'public')), fields=['created_at', 'id'], name='rooms_public'), models.Index(condition=models.Q(('closed_at__isnull', False), ('deleted_at', None)), fields=['created_at', 'id'], name='rooms_closed'), models.Index(condition=models.Q(('deleted_at__isnull', False), ('purged_at', None)), fields=['deleted_at'], name='rooms_to_purge'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('name', models.Func(models.F('slug'), models.Value('-_'), models.Value('  '), function='translate', output_field=models.TextField()), config='simple'), name='rooms_search'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('name', models.Func(models.F('slug'), models.Value('-_'), models.Value('  '), function='translate', output_field=models.TextField()), config='simple'), condition=models.Q(('deleted_at', None), ('visibility', 'public')), name='rooms_search_public')],
                 'constraints': [models.UniqueConstraint(fields=('slug',), name='rooms_slug_unique'), models.CheckConstraint(condition=models.Q(('slug__regex', '^[a-z0-9_-]{1,64}$')), name='rooms_slug_shape'), models.CheckConstraint(condition=models.Q(('visibility__in', ['public', 'private'])), name='rooms_visibility_known'), models.CheckConstraint(condition=models.Q(('deleted_at', None), ('name', ''), _connector='OR'), name='rooms_deleted_is_empty')],
             },
         ),
@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='membership',
-            index=models.Index(condition=models.Q(('banned_at', None), ('left_at', None)), fields=['user', 'room'], name='memberships_of_user'),
+            index=models.Index(fields=['user', 'room'], name='memberships_of_user'),
         ),
         migrations.AddIndex(
             model_name='membership',

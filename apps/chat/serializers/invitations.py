@@ -4,8 +4,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from apps.chat.enums import Visibility
+from apps.chat.models import Invitation
 from apps.chat.serializers.members import EXAMPLE_PERSON, PersonSerializer
-from apps.chat.types import Person
 from apps.common.serializers import EmailAddressField, EnumField, StrictSerializer
 
 
@@ -47,5 +47,5 @@ class InvitationSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
     @extend_schema_field(PersonSerializer)
-    def get_inviter(self, invitation: Any) -> dict[str, str | None]:
-        return Person(invitation.inviter_id, invitation.inviter_name, invitation.inviter_avatar).shown()
+    def get_inviter(self, invitation: Invitation) -> dict[str, str | None]:
+        return invitation.host.shown()

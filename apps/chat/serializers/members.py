@@ -4,7 +4,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from apps.chat.enums import RoomRole
-from apps.chat.types import Person
+from apps.chat.models import Membership
 from apps.common.serializers import EnumField, StrictSerializer
 
 EXAMPLE_PERSON: Final = {
@@ -37,8 +37,8 @@ class MemberSerializer(serializers.Serializer[Any]):
     muted_until = serializers.DateTimeField(allow_null=True)
 
     @extend_schema_field(PersonSerializer)
-    def get_user(self, member: Any) -> dict[str, str | None]:
-        return Person(member.user_id, member.user_name, member.user_avatar).shown()
+    def get_user(self, member: Membership) -> dict[str, str | None]:
+        return member.person.shown()
 
 
 @extend_schema_serializer(examples=[OpenApiExample("role", value={"role": "moderator"}, request_only=True)])
@@ -52,7 +52,7 @@ class MemberUpdateSerializer(StrictSerializer):
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("mute", value={"until": "2026-01-31T13:00:00Z"}, request_only=True),
+        OpenApiExample("mute", value={"until": "2099-01-31T13:00:00Z"}, request_only=True),
         OpenApiExample("unmute", value={"until": None}, request_only=True),
     ]
 )

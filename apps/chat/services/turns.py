@@ -152,7 +152,7 @@ def entry(
     return Entry(change, changed.frame())
 
 
-def member_entry(room: Room, member: Any, change: MemberChange) -> Entry:
+def member_entry(room: Room, member: Membership, change: MemberChange) -> Entry:
     """Return the entry of what happened to somebody's place in a room.
 
     Args:
@@ -161,7 +161,7 @@ def member_entry(room: Room, member: Any, change: MemberChange) -> Entry:
     return entry(
         room,
         ChangeKind.MEMBER,
-        user=Person(member.user_id, member.user_name, member.user_avatar),
+        user=member.person,
         change=change,
         role=member.role,
         muted_until=moment(member.muted_until) if member.muted_until else None,

@@ -48,7 +48,7 @@ def _of_invitee(status: int) -> Table:
     return signed_in(POST=404) | {"owner": {"POST": status}}
 
 
-_ROOM: Final = "api/v1/chat/rooms/<slug:slug>/"
+_ROOM: Final = "api/v1/chat/rooms/<room:slug>/"
 
 ROUTES: Final = {
     "api/v1/chat/rooms/": Route(

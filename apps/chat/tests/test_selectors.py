@@ -134,7 +134,7 @@ def test_whoever_is_in_a_room_is_found_there() -> None:
     MemberService.leave(actor=left, slug=room.slug)
 
     found = MemberSelector.one(room_id=room.pk, user_id=ada.pk)
-    assert (found.role, vars(found)["user_name"]) == ("owner", "Ada")
+    assert (found.role, found.person.name) == ("owner", "Ada")
     for user_id in (left.pk, uuid4()):
         with pytest.raises(NotFoundError):
             MemberSelector.one(room_id=room.pk, user_id=user_id)

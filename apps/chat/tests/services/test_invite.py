@@ -35,7 +35,7 @@ def test_whoever_has_the_address_in_any_spelling_finds_the_invitation() -> None:
     InvitationService.invite(actor=ada, slug=room.slug, email=bob.email.upper())
 
     (found,) = InvitationSelector.open_listing(user_id=bob.pk)
-    assert (found.room, found.inviter_id, vars(found)["inviter_name"]) == (room, ada.pk, "Ada")
+    assert (found.room, found.inviter_id, found.host.name) == (room, ada.pk, "Ada")
     assert not InvitationSelector.open_listing(user_id=ada.pk).exists()
 
 
