@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.usefixtur
 
 _SEED: Final = 9457
 # `EXAMPLES=500` makes more than 20,000 requests of the three callers together.
-_EXAMPLES: Final = int(os.environ.get("EXAMPLES", "15"))
+_EXAMPLES: Final = int(os.environ.get("EXAMPLES", "8"))
 _SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")
 # It signs in by itself, and again when its own requests have ended its session.
 _SIGNED_IN: Final = """
