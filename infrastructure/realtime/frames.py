@@ -13,18 +13,11 @@ _KEPT: Final = 16
 class Prepared:
     """A text, and the bytes of the WebSocket frame that carries it."""
 
-    __slots__ = ("_frame", "text")
+    __slots__ = ("frame", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._frame: bytes | None = None
-
-    @property
-    def frame(self) -> bytes:
-        """The frame as it goes over the wire, made when it is asked for and then kept."""
-        if self._frame is None:
-            self._frame = _text_frame(self.text.encode())
-        return self._frame
+        self.frame = _text_frame(text.encode())
 
 
 @lru_cache(maxsize=_KEPT)

@@ -15,8 +15,9 @@ from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from infrastructure.redis import RedisUnavailable
 
-# Seconds. Somebody who wants to listen waits so long for Redis to confirm it.
-PATIENCE: Final = 2.0
+# Seconds. Somebody who wants to listen waits so long for Redis to confirm it: longer than an event loop needs to which
+# thousands come back at once.
+PATIENCE: Final = 5.0
 # After so much silence Redis is asked whether it is there, and after as much again it is not.
 SILENCE: Final = 2.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
@@ -217,7 +218,11 @@ class Hub:
             return
         for text in data.decode(errors="replace").split("\n"):
             for listener in tuple(channel.listeners.values()):
-                tell(listener.heard, text)
+                try:
+                    listener.heard(text)
+                except Exception:
+                    # One who fails must not cost the others what they listen to.
+                    log.exception("listener_failed")
 
     def _confirm(self, key: bytes) -> None:
         self._asked[key] -= 1

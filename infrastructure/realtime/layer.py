@@ -26,6 +26,8 @@ FRAME: Final = "realtime.frame"
 # Connections for publishing that a process keeps at most; whoever finds none waits for his turn.
 _PUBLISHERS: Final = 10
 _PATIENCE: Final = 0.5
+# Seconds that a hub waits for Redis, besides an event loop that may have much else to do.
+_HUBS_PATIENCE: Final = 2.0
 
 log = structlog.get_logger("layerline.realtime")
 
@@ -80,7 +82,8 @@ class RedisHubLayer(BaseChannelLayer):
         address = options.pop("address")
         self._prefix = prefix
         # The newer protocol's push messages are slower to read in redis-py, and bring nothing here.
-        self._connections = ConnectionPool.from_url(address, **{"protocol": 2, **options})
+        patience = {"socket_connect_timeout": _HUBS_PATIENCE, "socket_timeout": _HUBS_PATIENCE}
+        self._connections = ConnectionPool.from_url(address, **{"protocol": 2, **options, **patience})
         # A connection that Redis has closed since is replaced; a Redis that does not answer is not asked twice.
         retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
         publishers = BlockingConnectionPool.from_url(

@@ -1,8 +1,9 @@
 """The way out to one socket: never waits, never holds more than a slow reader is granted, keeps the order."""
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from infrastructure.realtime.frames import Prepared
@@ -23,8 +24,11 @@ class FrameWriter(Protocol):
     def backlog(self) -> int:
         """Bytes that wait for the reader."""
 
-    def write_frame(self, frame: bytes) -> None:
-        """Write a frame without waiting; nothing happens where the socket is closed."""
+    def write_frame(self, frame: bytes, limit: int) -> bool:
+        """Write a frame without waiting, unless more than `limit` bytes would wait then; tell whether they would not.
+
+        Nothing happens where the socket is closed.
+        """
 
     async def drained(self) -> None:
         """Wait until little waits for the reader."""
@@ -37,12 +41,13 @@ class Outlet:
         overflow: Called once, when more waits for the reader than it is granted. Nothing is written any more.
     """
 
-    __slots__ = ("_held", "_held_bytes", "_is_held", "_is_over", "_overflow")
+    __slots__ = ("_held", "_held_bytes", "_is_over", "_overflow")
 
     def __init__(self, overflow: Callable[[], None]) -> None:
         self._overflow = overflow
-        self._is_held = self._is_over = False
-        self._held: deque[Prepared] = deque()
+        self._is_over = False
+        # None: nothing is held. Lists, for an empty deque takes as much room as fifty of them.
+        self._held: list[Prepared] | None = None
         self._held_bytes = 0
 
     @property
@@ -59,49 +64,48 @@ class Outlet:
         """
         if self._is_over:
             return
-        size = len(prepared.frame)
-        backlog = self.backlog + size
-        if droppable and backlog > DROP_BACKLOG:
-            return
-        if backlog > BACKLOG:
+        limit = DROP_BACKLOG if droppable else BACKLOG
+        fits = self._write(prepared, limit) if self._held is None else self._keep(prepared, limit)
+        if not fits and not droppable:
             self.close()
             self._overflow()
-        elif self._is_held:
-            self._held.append(prepared)
-            self._held_bytes += size
-        else:
-            self._write(prepared)
 
     def hold(self) -> None:
         """Keep what is written from now on, so that something else may go out before it."""
-        self._is_held = True
+        if self._held is None:
+            self._held = []
 
     def release(self) -> None:
         """Write what was kept, and all that follows."""
-        self._is_held = False
-        self._held_bytes = 0
-        held, self._held = self._held, deque()
-        self._write_all(held)
+        held, self._held, self._held_bytes = self._held, None, 0
+        if held and not self._is_over:
+            self._write_all(held)
 
     def close(self) -> None:
         """Write nothing any more, neither what is kept nor what follows."""
         self._is_over = True
-        self._held.clear()
-        self._held_bytes = 0
+        self._held, self._held_bytes = None, 0
 
     async def drained(self) -> None:
         """Wait until little waits for the reader."""
         raise NotImplementedError
 
+    def _keep(self, prepared: Prepared, limit: int) -> bool:
+        size = len(prepared.frame)
+        if self._held is None or self.backlog + size > limit:
+            return False
+        self._held.append(prepared)
+        self._held_bytes += size
+        return True
+
     def _waiting(self) -> int:
         raise NotImplementedError
 
-    def _write(self, prepared: Prepared) -> None:
+    def _write(self, prepared: Prepared, limit: int) -> bool:
         raise NotImplementedError
 
-    def _write_all(self, several: Iterable[Prepared]) -> None:
-        for prepared in several:
-            self._write(prepared)
+    def _write_all(self, several: Sequence[Prepared]) -> None:
+        raise NotImplementedError
 
 
 class _FrameOutlet(Outlet):
@@ -119,26 +123,24 @@ class _FrameOutlet(Outlet):
     def _waiting(self) -> int:
         return self._writer.backlog
 
-    def _write(self, prepared: Prepared) -> None:
-        self._writer.write_frame(prepared.frame)
+    def _write(self, prepared: Prepared, limit: int) -> bool:
+        return self._writer.write_frame(prepared.frame, limit)
 
-    def _write_all(self, several: Iterable[Prepared]) -> None:
-        # A write for each would be a call of the system for each.
-        frames = b"".join(prepared.frame for prepared in several)
-        if frames:
-            self._writer.write_frame(frames)
+    def _write_all(self, several: Sequence[Prepared]) -> None:
+        # A write for each would be a call of the system for each. It was granted already.
+        self._writer.write_frame(b"".join(prepared.frame for prepared in several), sys.maxsize)
 
 
 class _TextOutlet(Outlet):
     """Sends the text over ASGI, on any server: at once where the server takes it at once, else from a task."""
 
-    __slots__ = ("_queue", "_send", "_sender", "_waiting_bytes")
+    __slots__ = ("_bytes", "_queue", "_send", "_sender")
 
     def __init__(self, send: Send, overflow: Callable[[], None]) -> None:
         super().__init__(overflow)
         self._send = send
-        self._queue: deque[Prepared] = deque()
-        self._waiting_bytes = 0
+        self._queue: deque[Prepared] | None = None
+        self._bytes = 0
         self._sender: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -151,27 +153,47 @@ class _TextOutlet(Outlet):
             await asyncio.wait([self._sender])
 
     def _waiting(self) -> int:
-        return self._waiting_bytes
+        return self._bytes
 
-    def _write(self, prepared: Prepared) -> None:
+    def _write(self, prepared: Prepared, limit: int) -> bool:
+        if self._sender:
+            return self._wait(prepared, limit)
+        # A server that takes it at once has taken it now.
+        sent = _begun(self._sent(prepared))
+        if not sent.done():
+            self._queue, self._bytes = deque(), len(prepared.frame)
+            self._sender = _begun(self._send_rest(sent, self._bytes, self._queue))
+        return True
+
+    def _write_all(self, several: Sequence[Prepared]) -> None:
+        for prepared in several:
+            self._write(prepared, sys.maxsize)
+
+    def _wait(self, prepared: Prepared, limit: int) -> bool:
+        size = len(prepared.frame)
+        if self._queue is None or self._bytes + size > limit:
+            return False
         self._queue.append(prepared)
-        self._waiting_bytes += len(prepared.frame)
-        if self._sender is None:
-            # Eager: a server that takes it at once has taken it now, and there is no task to wait for.
-            sender = asyncio.Task(self._send_all(), loop=asyncio.get_running_loop(), eager_start=True)
-            if not sender.done():
-                self._sender = sender
+        self._bytes += size
+        return True
 
-    async def _send_all(self) -> None:
+    async def _sent(self, prepared: Prepared) -> None:
         try:
-            while self._queue and not self._is_over:
-                prepared = self._queue.popleft()
-                await self._send({"type": "websocket.send", "text": prepared.text})
-                self._waiting_bytes -= len(prepared.frame)
+            await self._send({"type": "websocket.send", "text": prepared.text})
         except Exception:  # noqa: BLE001  # each server has an error of its own for a socket that is gone
             self._is_over = True
+
+    async def _send_rest(self, first: asyncio.Task[None], size: int, queue: deque[Prepared]) -> None:
+        """Wait until a slow reader has taken the first, and go on with what came meanwhile."""
+        try:
+            await first
+            self._bytes -= size
+            while queue and not self._is_over:
+                prepared = queue.popleft()
+                await self._sent(prepared)
+                self._bytes -= len(prepared.frame)
         finally:
-            self._sender = None
+            self._sender, self._queue, self._bytes = None, None, 0
 
 
 def outlet_of(scope: Mapping[str, Any], send: Send, overflow: Callable[[], None]) -> Outlet:
@@ -184,3 +206,8 @@ def outlet_of(scope: Mapping[str, Any], send: Send, overflow: Callable[[], None]
     """
     writer: FrameWriter | None = scope.get("extensions", {}).get(FRAMES)
     return _FrameOutlet(writer, overflow) if writer else _TextOutlet(send, overflow)
+
+
+def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Return a task that has run already as far as it can without waiting."""
+    return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)

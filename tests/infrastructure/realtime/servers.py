@@ -69,12 +69,7 @@ class Served:
 
     def __init__(self, **options: Any) -> None:
         self.port = free_port()
-        settings: dict[str, Any] = {
-            "port": self.port,
-            "ws": FRAME_PROTOCOL,
-            "lifespan": "off",
-            "log_config": None,
-        } | options
+        settings: dict[str, Any] = {"ws": FRAME_PROTOCOL, "lifespan": "off", "log_config": None} | options
         self.server = uvicorn.Server(uvicorn.Config(_APPLICATION, port=self.port, **settings))
         self._thread = Thread(target=self.server.run)
         self._log = StringIO()

@@ -15,11 +15,5 @@ def test_the_size_of_a_frame_is_counted_in_bytes_and_not_in_characters() -> None
     assert Prepared(text).frame == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
-def test_the_bytes_are_made_once() -> None:
-    news = Prepared("news")
-
-    assert news.frame is news.frame
-
-
 def test_those_who_are_told_the_same_text_share_its_bytes() -> None:
     assert prepared("the same text") is prepared("the same" + " text")

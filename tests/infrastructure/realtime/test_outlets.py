@@ -27,10 +27,13 @@ class Server:
     def backlog(self) -> int:
         return sum(map(len, self.waiting))
 
-    def write_frame(self, frame: bytes) -> None:
+    def write_frame(self, frame: bytes, limit: int) -> bool:
+        if self.backlog + len(frame) > limit:
+            return False
         self.waiting.append(frame)
         if self._reads.is_set():
             self._take()
+        return True
 
     async def drained(self) -> None:
         await self._reads.wait()
