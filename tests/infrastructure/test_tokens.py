@@ -2,6 +2,7 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import jwt
 import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
+from hypothesis import HealthCheck, given, settings as settings_of_hypothesis, strategies as st
 from pytest_django import Settings
 from uuid6 import uuid7
 
@@ -455,3 +457,32 @@ def test_a_token_of_another_issuer_or_audience_is_refused(settings: Settings) ->
     settings.JWT_ISSUER = "layerline"
     settings.JWT_AUDIENCE = "layerline"
     assert refused(token)
+
+
+_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just([]) | st.just({})
+
+
+@settings_of_hypothesis(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.dictionaries(st.sampled_from([*claims(), "nbf", "more"]), _VALUES, max_size=2),
+    header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64"]), _VALUES, max_size=1),
+    place=st.integers(0, 600),
+    letter=st.sampled_from(["", "A", "-", "_", "=", ".", "\n"]),
+)
+def test_what_pyjwt_refuses_is_refused(
+    changes: dict[str, Any], header: dict[str, Any], place: int, letter: str
+) -> None:
+    genuine = forge(claims(**changes), {"alg": "HS256", "kid": "one", "typ": "JWT"} | header)
+    for token in (genuine, genuine[:place] + letter + genuine[place + 1 :]):
+        with suppress(TokenError):
+            read = TokenService.decode(token, expected_type="access")
+            known = jwt.decode(
+                token,
+                SECRET,
+                algorithms=["HS256"],
+                audience="layerline-api",
+                issuer="layerline",
+                leeway=5,
+                options={"require": list(claims()), "strict_aud": True},
+            )
+            assert known["sub"] == str(read.subject)
