@@ -1,6 +1,9 @@
 """The strictness that every slice's serializers share: no field is ignored, no value is bent into shape."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, Final, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -146,6 +149,57 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def _error(self, code: str) -> serializers.ErrorDetail:
         return serializers.ErrorDetail(str(self.error_messages[code]), code=code)
+
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    """What an answer shows of an object, one attribute or method for each field.
+
+    DRF copies all fields for each instance, and looks up for each value how to read and to show it. Here both is found
+    out once for the class. So its fields are those that the class declares, whatever instance asks.
+    """
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = {}
+        for name, read, show in _shape(type(self)):
+            value = read(self, instance)
+            shown[name] = None if value is None else show(value)
+        return shown
+
+
+@cache
+def _shape(kind: type[AnswerSerializer]) -> tuple[tuple[str, Callable[[Any, Any], Any], Callable[[Any], Any]], ...]:
+    """Return of each field its name, what reads its value from an object, and what makes JSON of that."""
+    return tuple((name, _reader(kind, field), _shower(field)) for name, field in kind().fields.items())
+
+
+def _reader(kind: type[AnswerSerializer], field: Any) -> Callable[[Any, Any], Any]:
+    if isinstance(field, serializers.SerializerMethodField):
+        return cast("Callable[[Any, Any], Any]", getattr(kind, cast("str", field.method_name)))
+    attribute = attrgetter(field.source)
+    return lambda _, instance: attribute(instance)
+
+
+def _shower(field: Any) -> Callable[[Any], Any]:
+    if isinstance(field, serializers.SerializerMethodField):
+        return lambda value: value
+    # One that was told a format is left to it.
+    plain = None if "format" in field._kwargs else _PLAIN.get(type(field))  # noqa: SLF001  # as DRF copies it
+    return plain or cast("Callable[[Any], Any]", field.to_representation)
+
+
+def _in_utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC).isoformat()[:-6]}Z"
+
+
+# What DRF's own do in the end, without the way there.
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
+    serializers.CharField: str,
+    serializers.EmailField: str,
+    serializers.UUIDField: str,
+    serializers.IntegerField: int,
+    serializers.BooleanField: bool,
+    serializers.DateTimeField: _in_utc,
+}
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):

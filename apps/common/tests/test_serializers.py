@@ -1,12 +1,16 @@
 import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db.models import TextChoices
 from rest_framework import serializers
 
 from apps.common.serializers import (
+    AnswerSerializer,
     EnumField,
     OneLineField,
     StrictBooleanField,
@@ -200,3 +204,81 @@ class WholePaintSerializer(StrictSerializer):
 def test_what_is_whole_needs_every_field_whatever_its_default() -> None:
     assert codes(WholePaintSerializer(data={})) == {"colour": ["required"], "note": ["required"]}
     assert validated(WholePaintSerializer(data={"colour": "blue", "note": None})) == {"colour": "blue", "note": None}
+
+
+class Grade(TextChoices):
+    LOW = "low"
+
+
+class HexField(serializers.UUIDField):
+    def to_representation(self, value: Any) -> str:
+        return f"#{value.hex}"
+
+
+_FIELDS: dict[str, Any] = {
+    "id": serializers.UUIDField(),
+    "flat_id": serializers.UUIDField(format="hex", source="id"),
+    "own_id": HexField(source="id"),
+    "name": serializers.CharField(),
+    "email": serializers.EmailField(),
+    "count": serializers.IntegerField(),
+    "is_open": serializers.BooleanField(),
+    "grade": EnumField(Grade),
+    "price": serializers.DecimalField(max_digits=8, decimal_places=2),
+    "opened_at": serializers.DateTimeField(),
+    "opened_on": serializers.DateTimeField(format="%d.%m.%Y", source="opened_at"),
+    "closed_at": serializers.DateTimeField(allow_null=True),
+    "shelf": serializers.CharField(source="place.shelf"),
+    "tags": serializers.ListField(),
+}
+AllFieldsSerializer = type("AllFieldsSerializer", (AnswerSerializer,), dict(_FIELDS))
+DrfSerializer = type("DrfSerializer", (serializers.Serializer,), dict(_FIELDS))
+
+
+def thing(**changes: Any) -> SimpleNamespace:
+    values = {
+        "id": UUID("01890000-0000-7000-8000-000000000001"),
+        "name": "Ada",
+        "email": "ada@example.com",
+        "count": 3,
+        "is_open": False,
+        "grade": Grade.LOW,
+        "price": Decimal("2.50"),
+        "opened_at": datetime(2030, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC),
+        "closed_at": None,
+        "place": SimpleNamespace(shelf="7b"),
+        "tags": ["a", "b"],
+    }
+    return SimpleNamespace(**values | changes)
+
+
+@pytest.mark.parametrize("changes", [{}, {"closed_at": datetime(2030, 1, 2, tzinfo=UTC)}, {"grade": "gone"}])
+def test_an_answer_is_what_drf_would_make_of_it(changes: dict[str, Any]) -> None:
+    shown = AllFieldsSerializer(thing(**changes)).data
+
+    assert shown == DrfSerializer(thing(**changes)).data
+    assert list(shown) == list(_FIELDS)
+    assert AllFieldsSerializer([thing(), thing()], many=True).data == DrfSerializer([thing(), thing()], many=True).data
+
+
+def test_a_moment_is_told_in_utc_wherever_it_was_written() -> None:
+    moment = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+
+    assert AllFieldsSerializer(thing(opened_at=moment)).data["opened_at"] == "2030-01-02T01:04:05Z"
+
+
+class GreetingSerializer(AnswerSerializer):
+    greeting = serializers.SerializerMethodField()
+    farewell = serializers.SerializerMethodField(method_name="get_leave")
+
+    def get_greeting(self, shown: Any) -> str:
+        return f"{self.context['word']} {shown.name}"
+
+    def get_leave(self, shown: Any) -> None:
+        return None
+
+
+def test_a_method_of_an_answer_is_asked_by_the_instance_at_hand() -> None:
+    for word in ("Hello", "Servus"):
+        shown = GreetingSerializer(thing(), context={"word": word}).data
+        assert shown == {"greeting": f"{word} Ada", "farewell": None}

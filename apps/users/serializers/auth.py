@@ -1,9 +1,9 @@
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from apps.common.serializers import EmailAddressField, StrictCharField, StrictSerializer
+from apps.common.serializers import AnswerSerializer, EmailAddressField, StrictCharField, StrictSerializer
 from apps.users.serializers.fields import TOKEN_LENGTH, NameField, PasswordField, PhoneField
 
 
@@ -55,7 +55,7 @@ CREDENTIALS_EXAMPLE: Final = OpenApiExample(
 
 
 @extend_schema_serializer(examples=[CREDENTIALS_EXAMPLE])
-class CredentialsSerializer(serializers.Serializer[Any]):
+class CredentialsSerializer(AnswerSerializer):
     access = serializers.CharField()
     refresh = serializers.CharField()
     token_type = serializers.CharField()

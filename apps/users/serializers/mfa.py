@@ -3,7 +3,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
-from apps.common.serializers import StrictCharField, StrictSerializer
+from apps.common.serializers import AnswerSerializer, StrictCharField, StrictSerializer
 from apps.users.serializers.auth import CREDENTIALS_EXAMPLE, CredentialsSerializer
 from apps.users.serializers.fields import TOKEN_LENGTH, PasswordField
 
@@ -55,7 +55,7 @@ _CHALLENGE_EXAMPLE: Final = OpenApiExample(
 
 
 @extend_schema_serializer(examples=[_CHALLENGE_EXAMPLE])
-class ChallengeSerializer(serializers.Serializer[Any]):
+class ChallengeSerializer(AnswerSerializer):
     """The password was right, and the account has a second factor."""
 
     mfa_required = serializers.BooleanField(help_text="Always true.")
@@ -87,7 +87,7 @@ LOGIN_ANSWER: Final = OpenApiResponse(
         )
     ]
 )
-class MfaSetupSerializer(serializers.Serializer[Any]):
+class MfaSetupSerializer(AnswerSerializer):
     """What the app needs to know."""
 
     secret = serializers.CharField(help_text="To type in, in base32.")
@@ -106,6 +106,6 @@ class RecoveryCodesSerializer(serializers.Serializer[Any]):
 @extend_schema_serializer(
     examples=[OpenApiExample("on", value={"enabled": True, "recovery_codes_left": 9}, response_only=True)]
 )
-class MfaStatusSerializer(serializers.Serializer[Any]):
+class MfaStatusSerializer(AnswerSerializer):
     enabled = serializers.BooleanField()
     recovery_codes_left = serializers.IntegerField()

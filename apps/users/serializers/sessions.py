@@ -1,8 +1,7 @@
-from typing import Any
-
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.common.serializers import AnswerSerializer
 from apps.users.models import Session
 from infrastructure.devices import device_name
 
@@ -23,7 +22,7 @@ from infrastructure.devices import device_name
         )
     ]
 )
-class SessionSerializer(serializers.Serializer[Any]):
+class SessionSerializer(AnswerSerializer):
     """A login on one device."""
 
     id = serializers.UUIDField()
@@ -40,6 +39,6 @@ class SessionSerializer(serializers.Serializer[Any]):
 @extend_schema_serializer(
     examples=[OpenApiExample("ticket", value={"ticket": "dGlja2V0…", "expires_in": 30}, response_only=True)]
 )
-class TicketSerializer(serializers.Serializer[Any]):
+class TicketSerializer(AnswerSerializer):
     ticket = serializers.CharField()
     expires_in = serializers.IntegerField(help_text="Seconds.")

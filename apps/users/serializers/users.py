@@ -1,10 +1,10 @@
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.common.enums import Role
-from apps.common.serializers import EnumField, StrictSerializer
+from apps.common.serializers import AnswerSerializer, EnumField, StrictSerializer
 from apps.users.models import User
 from apps.users.serializers.fields import NameField, PhoneField
 from apps.users.types import Account, avatar_path
@@ -22,7 +22,7 @@ _EXAMPLE_USER: Final = {
 
 
 @extend_schema_serializer(examples=[OpenApiExample("user", value=_EXAMPLE_USER, response_only=True)])
-class UserSerializer(serializers.Serializer[Any]):
+class UserSerializer(AnswerSerializer):
     """What a user sees of the own account."""
 
     id = serializers.UUIDField()
