@@ -12,10 +12,10 @@ from django.http import Http404, HttpResponse
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from apps.common.exceptions import AppException, FieldError, InvalidInputError, ThrottledError
+from apps.common.renderers import JSONRenderer
 from infrastructure import faults
 from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable

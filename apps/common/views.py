@@ -12,7 +12,7 @@ from django.views import generic
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
-from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled
+from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, Throttled
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -41,6 +41,15 @@ class AcceptHeaderNegotiation(DefaultContentNegotiation):
     def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:  # noqa: A002  # DRF's name
         return list(renderers)
 
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first, *_ = candidates = list(renderers)
+        # What nearly everybody sends; the way to the same answer is long.
+        if request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", first.media_type}:
+            return first, first.media_type
+        return super().select_renderer(request, candidates, format_suffix)
+
 
 class BaseViewSet(GenericViewSet[Any]):
     """Refuses in one order, whatever the view.
@@ -55,9 +64,7 @@ class BaseViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = self.get_format_suffix(**kwargs)
         self._verdict: Verdict | None = None
-        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request, force=True)
-        self._require_known_verb(request)
-        self.perform_content_negotiation(request)
+        self._negotiate(request)
         request.tally = Tally(request, cast("list[ScopedThrottle]", self.get_throttles()))  # type: ignore[attr-defined]  # carried by the request itself
         self._authenticate(request)
         self.check_permissions(request)
@@ -83,6 +90,18 @@ class BaseViewSet(GenericViewSet[Any]):
             for name, value in rate_limit_headers(self._verdict).items():
                 finalized.headers[name] = value
         return finalized
+
+    def _negotiate(self, request: Request) -> None:
+        refused = None
+        try:
+            chosen = self.perform_content_negotiation(request)
+        except NotAcceptable as error:
+            # Refusals have a form too.
+            refused, chosen = error, self.perform_content_negotiation(request, force=True)
+        request.accepted_renderer, request.accepted_media_type = chosen
+        self._require_known_verb(request)
+        if refused:
+            raise refused
 
     def _require_known_verb(self, request: Request) -> None:
         method = cast("str", request.method)
