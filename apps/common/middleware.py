@@ -1,11 +1,20 @@
 import re
 from collections.abc import Callable
+from functools import cached_property
 from time import perf_counter
-from typing import Final
+from typing import Any, Final, cast
 
+import corsheaders.middleware
+import csp.middleware
 import structlog
+from csp.constants import HEADER
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
@@ -16,9 +25,8 @@ from infrastructure.origin import (
     Origin,
     client_address,
     coming_from,
-    is_address,
     is_trusted,
-    unmapped,
+    parsed,
 )
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -31,6 +39,10 @@ _FORWARDING_HEADERS: Final = (
     "HTTP_FORWARDED",
 )
 _FIRST_ERROR_STATUS: Final = 400
+# What django-csp's decorators write on an answer.
+_POLICY_MARKS: Final = frozenset(
+    f"_csp_{name}{suffix}" for name in ("config", "update", "replace", "exempt") for suffix in ("", "_ro")
+)
 
 log = structlog.get_logger("layerline.request")
 
@@ -98,6 +110,68 @@ def _as_problem(response: HttpResponseBase) -> HttpResponse:
     return problem
 
 
+class PolicyMiddleware(csp.middleware.CSPMiddleware):
+    """Content-Security-Policy as django-csp has it, put together once for the answers that ask for nothing special."""
+
+    async_capable = False
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if (
+            self._usual is None
+            or settings.DEBUG
+            or "_csp_nonce" in vars(request)
+            or not _POLICY_MARKS.isdisjoint(vars(response))
+        ):
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, self._usual)
+        return response
+
+    @cached_property
+    def _usual(self) -> str | None:
+        """The policy of an answer that says nothing of its own; None where it hangs on the path, or there are two."""
+        policy = getattr(settings, "CONTENT_SECURITY_POLICY", None) or {}
+        if "EXCLUDE_URL_PREFIXES" in policy or getattr(settings, "CONTENT_SECURITY_POLICY_REPORT_ONLY", None):
+            return None
+        return super().process_response(HttpRequest(), HttpResponse()).headers.get(HEADER)
+
+
+class CorsMiddleware(corsheaders.middleware.CorsMiddleware):
+    """CORS for browsers, which name where they come from. All others are told that the answer would be another one."""
+
+    async_capable = False
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "HTTP_ORIGIN" in request.META or request.method == "OPTIONS":
+            return super().__call__(request)
+        response = self.get_response(request)
+        if self.is_enabled(request):
+            patch_vary_headers(cast("HttpResponseBase", response), ("origin",))
+        return response
+
+
+class _ForPages:
+    """Lets the API past: it knows tokens and no cookies, so nothing there has a session, or a message for a page."""
+
+    async_capable = False
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith("/api/v1/"):
+            return self.get_response(request)
+        return super().__call__(request)
+
+
+class PageSessionMiddleware(_ForPages, SessionMiddleware):
+    pass
+
+
+class PageAuthenticationMiddleware(_ForPages, AuthenticationMiddleware):
+    pass
+
+
+class PageMessageMiddleware(_ForPages, MessageMiddleware):
+    pass
+
+
 def resolve_client_address(request: HttpRequest) -> None:
     """Put the client's own address into REMOTE_ADDR, and drop forwarding headers that nobody vouches for."""
     remote = request.META.get("REMOTE_ADDR", "")
@@ -109,12 +183,13 @@ def resolve_client_address(request: HttpRequest) -> None:
 
 
 def _request_id(request: HttpRequest) -> str:
-    given = request.headers.get("X-Request-ID", "")
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
     return given if _WELL_FORMED_ID.fullmatch(given) else str(uuid7())
 
 
 def _origin(request: HttpRequest) -> Origin:
     """Return the client as it may be stored: the header is a stranger's text, and a link-local address has a zone."""
-    remote = request.META.get("REMOTE_ADDR", "").partition("%")[0]
-    shown = "".join(letter for letter in request.headers.get("User-Agent", "") if letter.isprintable())
-    return Origin(str(unmapped(remote)) if is_address(remote) else None, shown[:USER_AGENT_LENGTH])
+    address = parsed(request.META.get("REMOTE_ADDR", "").partition("%")[0])
+    given = request.META.get("HTTP_USER_AGENT", "")
+    shown = given if given.isprintable() else "".join(letter for letter in given if letter.isprintable())
+    return Origin(None if address is None else str(address), shown[:USER_AGENT_LENGTH])

@@ -56,15 +56,15 @@ MIDDLEWARE = [
     "apps.common.middleware.RequestContextMiddleware",
     "apps.common.middleware.ApiMiddleware",
     # Outside of whatever may refuse a request: their headers stand on refusals too.
-    "csp.middleware.CSPMiddleware",
+    "apps.common.middleware.PolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "apps.common.middleware.CorsMiddleware",
+    "apps.common.middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.common.middleware.PageAuthenticationMiddleware",
+    "apps.common.middleware.PageMessageMiddleware",
 ]
 # An address without its slash is an unknown path; a redirect would turn a POST into a GET.
 APPEND_SLASH = False
