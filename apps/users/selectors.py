@@ -16,6 +16,7 @@ from apps.users.models import AuditEntry, RecoveryCode, RefreshToken, Session, T
 from apps.users.types import Account, MfaStatus, OpenSession
 from infrastructure.cache import RowCache, RowId
 from infrastructure.origin import network_of
+from infrastructure.postgres.compiled import CompiledQuery
 from infrastructure.storage import FileNotThereError, FileStore
 
 _ACCOUNT_FIELDS: Final = (
@@ -49,6 +50,25 @@ OPEN_SESSION_VERSION: Final = 1
 session_cache: Final = RowCache("sessions")
 
 
+def _account_by_id(user_id: UUID) -> QuerySet[User, tuple[Any, ...]]:
+    rows = User.objects.filter(pk=user_id).annotate(phone_ciphertext=Ciphertext("phone"))
+    return rows.values_list("phone_ciphertext", *_ACCOUNT_FIELDS)
+
+
+def _open_session_by_id(session_id: UUID, user_id: UUID) -> QuerySet[Session, tuple[Any, ...]]:
+    rows = Session.objects.filter(pk=session_id, user_id=user_id, ended_at=None)
+    return _with_account(rows).values_list(*_WITH_ACCOUNT)
+
+
+def _with_account(sessions: QuerySet[Session]) -> QuerySet[Session]:
+    return sessions.annotate(phone_ciphertext=Ciphertext("user__phone"))
+
+
+_ACCOUNT: Final = CompiledQuery(_account_by_id)
+# What a request asks for whose caller is not in the cache.
+_OPEN_WITH_ACCOUNT: Final = CompiledQuery(_open_session_by_id)
+
+
 class UserSelector:
     @staticmethod
     def by_id(*, user_id: UUID) -> Account:
@@ -73,11 +93,10 @@ class UserSelector:
         Raises:
             NotFoundError: If there is none.
         """
-        rows = User.objects.filter(pk=user_id).annotate(phone_ciphertext=Ciphertext("phone"))
-        row = rows.values(*_ACCOUNT_FIELDS, "phone_ciphertext").first()
+        row = _ACCOUNT.first(user_id=user_id)
         if row is None:
             raise NotFoundError
-        return Account(**row)
+        return _account(row)
 
     @staticmethod
     def row_version(*, user_id: UUID) -> int:
@@ -145,8 +164,7 @@ class SessionSelector:
     @staticmethod
     def open_with_account(*, session_id: UUID, user_id: UUID) -> tuple[OpenSession, Account] | None:
         """Return a session of the user that has not been ended, with its account, in one query."""
-        rows = Session.objects.filter(pk=session_id, user_id=user_id, ended_at=None)
-        row = _with_account(rows).values_list(*_WITH_ACCOUNT).first()
+        row = _OPEN_WITH_ACCOUNT.first(session_id=session_id, user_id=user_id)
         return None if row is None else _session_and_account(row)
 
     @staticmethod
@@ -217,19 +235,20 @@ class AuditSelector:
             return listing.filter(request_id=text)
 
 
-def _with_account(sessions: QuerySet[Session]) -> QuerySet[Session]:
-    return sessions.annotate(phone_ciphertext=Ciphertext("user__phone"))
-
-
 def _session_and_account(row: Sequence[Any]) -> tuple[OpenSession, Account]:
     """Return what the columns _WITH_ACCOUNT hold."""
-    expires_at, phone_ciphertext, *values = row
-    account = Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
+    expires_at, *values = row
+    account = _account(values)
     return OpenSession(account.id, expires_at), account
 
 
 def _concerning(user_id: UUID) -> Q:
     return Q(account_id=user_id) | Q(actor_id=user_id)
+
+
+def _account(row: Sequence[Any]) -> Account:
+    phone_ciphertext, *values = row
+    return Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
 
 
 def to_payload(account: Account) -> dict[str, Any]:
