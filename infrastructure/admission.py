@@ -4,11 +4,12 @@ The limits are counted only if every row is there: without them it is not known 
 all. Then the rows come from the database, and the second round trip counts and keeps them for the next time.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
+
+import orjson
 
 from infrastructure.cache import ROWS, RowCache, RowId, row_json
 from infrastructure.ratelimit import (
@@ -122,7 +123,7 @@ def admit(wanted: Sequence[tuple[RowCache, RowId]], limits: Sequence[Limit]) -> 
     if not found:
         return Admission(history.decode())
     *texts, counted = found
-    return Admission(history.decode(), tuple(map(json.loads, texts)), verdict_of(limits, counted))
+    return Admission(history.decode(), tuple(map(orjson.loads, texts)), verdict_of(limits, counted))
 
 
 def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence[Limit]]]) -> list[Admission]:

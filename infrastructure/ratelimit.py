@@ -1,15 +1,17 @@
 """Limits counted atomically in Redis, and a stricter fall-back inside the process."""
 
+import hmac
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
 from threading import Lock
 from typing import Final, cast
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 
 from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
 
@@ -68,8 +70,14 @@ class Limit:
     def counter(self) -> str:
         """The counter's key; the window stands in it, so that a changed setting acts at once."""
         subject = self.subject.encode(errors="surrogatepass")
-        digest = salted_hmac("infrastructure.ratelimit", subject, algorithm="sha256").hexdigest()
+        digest = hmac.digest(_counters_key(settings.SECRET_KEY), subject, "sha256").hex()
         return key("limit", self.scope, str(self.window), digest[:32])
+
+
+@lru_cache(maxsize=8)
+def _counters_key(secret: str) -> bytes:
+    """Return the key of `django.utils.crypto.salted_hmac`, which makes it anew for each digest."""
+    return sha256(f"infrastructure.ratelimit{secret}".encode()).digest()
 
 
 def configured(scope: str, subject: str) -> Limit:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
+from queue import Empty
 from typing import Any, Final
 
 from django.conf import settings
 from django_redis import get_redis_connection
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
@@ -34,6 +35,56 @@ _REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "BUSY", "LOAD
 
 class RedisUnavailable(Exception):  # noqa: N818  # named like the answer it becomes
     """Redis cannot be reached, or cannot take a write."""
+
+
+class PlainRedis(Redis):
+    """redis-py's client, without the measurements that it takes of each command for OpenTelemetry."""
+
+    def _execute_command(self, *args: Any, **options: Any) -> Any:
+        connection = self.connection or self.connection_pool.get_connection()
+        try:
+            return connection.retry.call_with_retry(
+                lambda: self._send_command_parse_response(connection, args[0], *args, **options),
+                lambda _: connection.disconnect(),
+            )
+        finally:
+            if not self.connection:
+                self.connection_pool.release(connection)
+
+
+class PlainPool(BlockingConnectionPool):
+    """redis-py's pool that lets callers wait for their turn, without the measurements of each loan."""
+
+    def get_connection(self, *_: Any, **__: Any) -> Any:
+        self._checkpid()
+        try:
+            connection = self.pool.get(timeout=self.timeout) or self.make_connection()
+        except Empty:
+            raise RedisConnectionError("All connections are in use.") from None
+        try:
+            connection.connect()
+            if _has_ended(connection):
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self.release(connection)
+            raise
+        return connection
+
+    def release(self, connection: Any) -> None:
+        if self.owns_connection(connection):
+            self._checkpid()
+            self.pool.put_nowait(connection)
+        else:
+            super().release(connection)
+
+
+def _has_ended(connection: Any) -> bool:
+    """Tell whether something waits to be read, before anything was asked: the end, or the answer to somebody else."""
+    try:
+        return bool(connection.can_read())
+    except (RedisConnectionError, RedisTimeoutError, OSError):
+        return True
 
 
 def client() -> Redis:
@@ -79,6 +130,6 @@ class Script:
         """Run the script; a server that has forgotten it (a restart) is given the source again."""
         connection = client()
         try:
-            return connection.evalsha(self.digest, len(keys), *keys, *arguments)
+            return connection.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
         except NoScriptError:
             return connection.eval(self.source, len(keys), *keys, *arguments)

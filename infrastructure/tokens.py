@@ -1,6 +1,5 @@
 """Signed access, refresh and challenge tokens (JSON Web Tokens, RFC 7519), strict about what is accepted."""
 
-import json
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -12,6 +11,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import jwt
+import orjson
 from django.conf import settings
 from uuid6 import uuid7
 
@@ -194,10 +194,11 @@ class TokenService:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """Every configured key by its id, and the id of the one that signs."""
+    """Every configured key by its id, the id of the one that signs, and whose id each header tells that we write."""
 
     by_id: dict[str, jwt.PyJWK]
     signing: str
+    by_header: dict[str, str]
 
 
 def _keys() -> _Keys:
@@ -207,7 +208,9 @@ def _keys() -> _Keys:
 @lru_cache(maxsize=8)
 def _parsed(keys: tuple[tuple[str, str, bool], ...]) -> _Keys:
     by_id = {key_id: _parse(secret) for key_id, secret, _ in keys}
-    return _Keys(by_id=by_id, signing=next(key_id for key_id, _, signs in keys if signs))
+    signing = next(key_id for key_id, _, signs in keys if signs)
+    headers = {_encoded({}, key_id, key).partition(".")[0]: key_id for key_id, key in by_id.items()}
+    return _Keys(by_id=by_id, signing=signing, by_header=headers)
 
 
 def _parse(secret: str) -> jwt.PyJWK:
@@ -217,14 +220,21 @@ def _parse(secret: str) -> jwt.PyJWK:
 
 
 def _key_of(header: str) -> tuple[str, jwt.PyJWK]:
+    keys = _keys()
+    key_id = keys.by_header.get(header) or _key_id_of(header)
+    if key_id not in keys.by_id:
+        raise TokenInvalidError("Its key is unknown.")
+    return key_id, keys.by_id[key_id]
+
+
+def _key_id_of(header: str) -> str:
     fields = _json_of(header)
     # Nothing but these three: `jwk`, `jku`, `x5u` bring foreign keys, `crit` and `b64` change what is signed.
     if fields.keys() != {"alg", "kid", "typ"} or fields["typ"] != "JWT" or fields["alg"] != ALGORITHM:
         raise TokenInvalidError("Its header is not one of ours.")
-    key_id, keys = fields["kid"], _keys().by_id
-    if not isinstance(key_id, str) or key_id not in keys:
-        raise TokenInvalidError("Its key is unknown.")
-    return key_id, keys[key_id]
+    if not isinstance(fields["kid"], str):
+        raise TokenInvalidError("Its key has no name.")
+    return fields["kid"]
 
 
 def _verified(token: str, *, require: list[str], expected_type: str) -> tuple[dict[str, Any], str]:
@@ -251,8 +261,8 @@ def _verified(token: str, *, require: list[str], expected_type: str) -> tuple[di
 
 def _json_of(segment: str) -> dict[str, Any]:
     try:
-        value = json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    except (ValueError, RecursionError):
+        value = orjson.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError:
         raise TokenInvalidError("One of its parts is no JSON in base64.") from None
     if not isinstance(value, dict):
         raise TokenInvalidError("One of its parts is no object.")
@@ -299,7 +309,11 @@ def _encode(claims: TokenClaims) -> str:
 def _sign(payload: dict[str, Any], key_id: str) -> str:
     if key_id not in (keys := _keys().by_id):
         raise TokenInvalidError("Its key is unknown.")
-    return jwt.encode(payload, keys[key_id], algorithm=ALGORITHM, headers={"kid": key_id})
+    return _encoded(payload, key_id, keys[key_id])
+
+
+def _encoded(payload: dict[str, Any], key_id: str, key: jwt.PyJWK) -> str:
+    return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
 def _claims_of(payload: dict[str, Any], *, key_id: str, expected_type: TokenType) -> TokenClaims:

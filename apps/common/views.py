@@ -61,6 +61,12 @@ class BaseViewSet(GenericViewSet[Any]):
     content_negotiation_class = AcceptHeaderNegotiation
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        wrapped: Request = super().initialize_request(request, *args, **kwargs)
+        # What a DRF request does not have itself it looks for in two steps, each time; these are asked for most.
+        vars(wrapped).update(META=request.META, method=request.method)
+        return wrapped
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = self.get_format_suffix(**kwargs)
         self._verdict: Verdict | None = None

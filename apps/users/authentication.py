@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from apps.common.exceptions import AuthenticationError
@@ -28,7 +28,7 @@ class JWTAuthentication(BaseAuthentication):
         Raises:
             AuthenticationError: If there is a token and it is not good.
         """
-        header = get_authorization_header(request).decode("latin-1")
+        header = request.META.get("HTTP_AUTHORIZATION", "")
         if not header.lower().startswith("bearer"):
             return None
         match = _BEARER.fullmatch(header)

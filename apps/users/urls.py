@@ -22,6 +22,9 @@ from apps.users.views import (
 )
 
 urlpatterns = [
+    # An address is looked for from the top: those that are asked for most come first.
+    path("auth/me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="auth-me"),
+    path("users/", UserViewSet.as_view({"get": "list"}), name="users"),
     path("auth/register/", AuthViewSet.as_view({"post": "register"}), name="auth-register"),
     path("auth/login/", AuthViewSet.as_view({"post": "login"}), name="auth-login"),
     path("auth/refresh/", AuthViewSet.as_view({"post": "refresh"}), name="auth-refresh"),
@@ -30,7 +33,6 @@ urlpatterns = [
     path("auth/sessions/", SessionViewSet.as_view({"get": "list"}), name="auth-sessions"),
     path("auth/sessions/<uuid:session_id>/", SessionViewSet.as_view({"delete": "destroy"}), name="auth-session"),
     path("auth/ticket/", TicketViewSet.as_view({"post": "create"}), name="auth-ticket"),
-    path("auth/me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="auth-me"),
     path("auth/me/avatar/", OwnAvatarViewSet.as_view({"put": "update", "delete": "destroy"}), name="auth-me-avatar"),
     path("auth/me/erase/", ErasureViewSet.as_view({"post": "create"}), name="auth-me-erase"),
     path("auth/password/change/", PasswordChangeViewSet.as_view({"post": "create"}), name="auth-password-change"),
@@ -49,7 +51,6 @@ urlpatterns = [
     path("auth/mfa/disable/", MfaViewSet.as_view({"post": "disable"}), name="auth-mfa-disable"),
     path("auth/mfa/recovery/", MfaViewSet.as_view({"post": "recovery"}), name="auth-mfa-recovery"),
     path("auth/mfa/verify/", MfaVerifyViewSet.as_view({"post": "create"}), name="auth-mfa-verify"),
-    path("users/", UserViewSet.as_view({"get": "list"}), name="users"),
     path(
         "users/<uuid:user_id>/",
         UserViewSet.as_view(

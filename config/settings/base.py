@@ -119,11 +119,12 @@ CACHES = {
         "OPTIONS": {
             # JSON and never pickle: whoever writes to Redis must not run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "REDIS_CLIENT_CLASS": "infrastructure.redis.PlainRedis",
             # A request that needs Redis answers within 2 s when Redis is away.
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
             # redis-py's own pool has a limit and fails at it; this one lets the caller wait for its turn.
-            "CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool",
+            "CONNECTION_POOL_CLASS": "infrastructure.redis.PlainPool",
             "CONNECTION_POOL_KWARGS": {"max_connections": 50, "timeout": 1},
         },
     },

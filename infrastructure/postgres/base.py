@@ -27,8 +27,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _is_alive(connection: Any) -> bool:
-    # A server that ends a connection says so, and of itself says nothing else to one that is idle. A round trip for each
-    # request would cost more than most queries do.
+    # A server that ends a connection says so, and of itself says nothing else to one that is idle. A round trip for
+    # each request would cost more than most queries do.
     idle = poll()
     idle.register(connection.fileno(), POLLIN)
     if not idle.poll(0):
