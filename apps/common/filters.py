@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 import django_filters
@@ -6,11 +7,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Greatest
+from django.forms import Form
 from django_filters.fields import IsoDateTimeField
+from django_filters.filters import QuerySetRequestMixin
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
-from apps.common.pagination import COUNTED_ROWS, count_up_to
+from apps.common.pagination import COUNTED_ROWS, counted
 
 
 class StableOrderingFilter(django_filters.OrderingFilter):
@@ -32,13 +35,22 @@ class SearchFilterSet(django_filters.FilterSet):
     # What may leave few rows of many; each is a filter of the set.
     narrow = ("search",)
 
+    def get_form_class(self) -> type[Form]:
+        # The same for all requests, unless one of the filters looks at them; django-filter makes it anew for each.
+        if any(isinstance(one, QuerySetRequestMixin) for one in self.filters.values()):
+            return cast("type[Form]", super().get_form_class())
+        return _form_class(type(self))
+
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found: QuerySet[Any] = super().filter_queryset(queryset)
-        if not any(self.form.cleaned_data[name] for name in self.narrow):
-            return found
-        if count_up_to(found.order_by(), COUNTED_ROWS + 1) > COUNTED_ROWS:
+        if not any(self.form.cleaned_data[name] for name in self.narrow) or counted(found) > COUNTED_ROWS:
             return found
         return found.order_by(*map(_out_of_index, cast("list[str]", found.query.order_by)))
+
+
+@cache
+def _form_class(kind: type[SearchFilterSet]) -> type[Form]:
+    return cast("type[Form]", django_filters.FilterSet.get_form_class(kind()))
 
 
 def _out_of_index(name: str) -> OrderBy:

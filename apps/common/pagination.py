@@ -2,7 +2,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Page, Paginator
+from django.db import connections
 from django.db.models import QuerySet
 from rest_framework import pagination
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -15,18 +17,31 @@ if TYPE_CHECKING:
 COUNTED_ROWS: Final = 10_000
 
 
-def count_up_to(rows: QuerySet[Any], limit: int) -> int:
-    """Return how many rows there are, or the limit if there are more; a queryset may know a quicker way of its own."""
+def counted(rows: QuerySet[Any, Any]) -> int:
+    """Return how many rows there are, or COUNTED_ROWS + 1 if there are more: a count of everything grows with them.
+
+    A queryset may know a quicker way of its own, `count_up_to`.
+    """
     own_way: Callable[[int], int] | None = getattr(rows, "count_up_to", None)
-    return own_way(limit) if own_way else rows[:limit].count()
+    if own_way:
+        return own_way(COUNTED_ROWS + 1)
+    query = rows.order_by().values_list("pk")[: COUNTED_ROWS + 1].query
+    try:
+        statement, values = query.get_compiler(rows.db).as_sql()
+    except EmptyResultSet:
+        return 0
+    # Django would write the same, and take three times as long to come to it.
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM ({statement}) AS counted", values)  # noqa: S608  # values are not in it
+        return cast("int", cursor.fetchone()[0])
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at run time
-    """Counts no further than the last row that a page may show: a count of everything grows with the table."""
+    """Counts no further than the last row that a page may show."""
 
     @cached_property
     def counted(self) -> int:
-        return count_up_to(cast("QuerySet[Any]", self.object_list), COUNTED_ROWS + 1)
+        return counted(cast("QuerySet[Any]", self.object_list))
 
     @cached_property
     def count(self) -> int:

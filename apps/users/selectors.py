@@ -1,6 +1,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.common.enums import Role
 from apps.common.exceptions import NotFoundError
 from apps.common.fields import Ciphertext
-from apps.users.managers import UserManager
+from apps.users.managers import ACCOUNT_COLUMNS, UserManager, account_of
 from apps.users.models import AuditEntry, RecoveryCode, RefreshToken, Session, TotpDevice, User
 from apps.users.types import Account, MfaStatus, OpenSession
 from infrastructure.cache import RowCache, RowId
@@ -19,26 +19,11 @@ from infrastructure.origin import network_of
 from infrastructure.postgres.compiled import CompiledQuery
 from infrastructure.storage import FileNotThereError, FileStore
 
-_ACCOUNT_FIELDS: Final = (
-    "id",
-    "email",
-    "name",
-    "role",
-    "is_active",
-    "is_staff",
-    "email_verified_at",
-    "avatar",
-    "token_version",
-    "row_version",
-    "created_at",
-    "updated_at",
-)
-
 # The columns that a session with its account is made of.
-_WITH_ACCOUNT: Final = ("expires_at", "phone_ciphertext", *(f"user__{name}" for name in _ACCOUNT_FIELDS))
+_WITH_ACCOUNT: Final = ("expires_at", "phone_ciphertext", *(f"user__{name}" for name in ACCOUNT_COLUMNS))
 
 # The columns that a cached account is made of.
-CACHED_FIELDS: Final = frozenset({*_ACCOUNT_FIELDS, "phone"})
+CACHED_FIELDS: Final = frozenset({*ACCOUNT_COLUMNS, "phone"})
 
 account_cache: Final = RowCache("users")
 
@@ -50,9 +35,8 @@ OPEN_SESSION_VERSION: Final = 1
 session_cache: Final = RowCache("sessions")
 
 
-def _account_by_id(user_id: UUID) -> QuerySet[User, tuple[Any, ...]]:
-    rows = User.objects.filter(pk=user_id).annotate(phone_ciphertext=Ciphertext("phone"))
-    return rows.values_list("phone_ciphertext", *_ACCOUNT_FIELDS)
+def _account_by_id(user_id: UUID) -> QuerySet[User, Account]:
+    return User.objects.filter(pk=user_id).accounts()
 
 
 def _open_session_by_id(session_id: UUID, user_id: UUID) -> QuerySet[Session, tuple[Any, ...]]:
@@ -62,6 +46,12 @@ def _open_session_by_id(session_id: UUID, user_id: UUID) -> QuerySet[Session, tu
 
 def _with_account(sessions: QuerySet[Session]) -> QuerySet[Session]:
     return sessions.annotate(phone_ciphertext=Ciphertext("user__phone"))
+
+
+@cache
+def _kept_accounts() -> QuerySet[User, Account]:
+    # Once: what a filter and the paginator add to it is put into a copy, and this costs as much as they do.
+    return User.objects.filter(erased_at=None).order_by("-created_at", "-id").accounts()
 
 
 _ACCOUNT: Final = CompiledQuery(_account_by_id)
@@ -96,7 +86,7 @@ class UserSelector:
         row = _ACCOUNT.first(user_id=user_id)
         if row is None:
             raise NotFoundError
-        return _account(row)
+        return account_of(row)
 
     @staticmethod
     def row_version(*, user_id: UUID) -> int:
@@ -134,9 +124,9 @@ class UserSelector:
         return list(User.objects.active())
 
     @staticmethod
-    def listing() -> QuerySet[User]:
+    def listing() -> QuerySet[User, Account]:
         """Return all accounts but the erased, newest first, for a filter and the paginator."""
-        return User.objects.filter(erased_at=None).order_by("-created_at", "-id")
+        return _kept_accounts().all()
 
 
 class AvatarSelector:
@@ -238,7 +228,7 @@ class AuditSelector:
 def _session_and_account(row: Sequence[Any]) -> tuple[OpenSession, Account]:
     """Return what the columns _WITH_ACCOUNT hold."""
     expires_at, *values = row
-    account = _account(values)
+    account = account_of(values)
     return OpenSession(account.id, expires_at), account
 
 
@@ -246,15 +236,10 @@ def _concerning(user_id: UUID) -> Q:
     return Q(account_id=user_id) | Q(actor_id=user_id)
 
 
-def _account(row: Sequence[Any]) -> Account:
-    phone_ciphertext, *values = row
-    return Account(phone_ciphertext=phone_ciphertext, **dict(zip(_ACCOUNT_FIELDS, values, strict=True)))
-
-
 def to_payload(account: Account) -> dict[str, Any]:
     """Return what the cache holds of an account: nothing that must not be read there."""
     payload: dict[str, Any] = {}
-    for name in (*_ACCOUNT_FIELDS, "phone_ciphertext"):
+    for name in (*ACCOUNT_COLUMNS, "phone_ciphertext"):
         value = getattr(account, name)
         payload[name] = str(value) if isinstance(value, UUID) else value
         if isinstance(value, datetime):

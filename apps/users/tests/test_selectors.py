@@ -121,7 +121,8 @@ def test_the_active_ones_are_listed_without_the_closed() -> None:
 def test_all_are_listed_newest_first() -> None:
     users = [UserFactory.create(), AdminFactory.create(), UserFactory.create(is_active=False)]
 
-    assert list(UserSelector.listing()) == users[::-1]
+    accounts = [UserSelector.committed(user_id=user.pk) for user in users]
+    assert list(UserSelector.listing()) == accounts[::-1]
 
 
 @pytest.mark.django_db

@@ -420,7 +420,7 @@ def test_it_is_in_no_list() -> None:
     kept, closed, gone = UserFactory.create(), UserFactory.create(is_active=False), UserFactory.create()
     _erase(gone)
 
-    assert set(UserSelector.listing()) == {kept, closed}
+    assert {account.id for account in UserSelector.listing()} == {kept.pk, closed.pk}
 
 
 @pytest.mark.django_db(transaction=True)
