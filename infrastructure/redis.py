@@ -41,10 +41,10 @@ class PlainRedis(Redis):
     """redis-py's client, without the measurements that it takes of each command for OpenTelemetry."""
 
     def _execute_command(self, *args: Any, **options: Any) -> Any:
-        connection = self.connection or self.connection_pool.get_connection()
+        connection: Any = self.connection or self.connection_pool.get_connection()
         try:
             return connection.retry.call_with_retry(
-                lambda: self._send_command_parse_response(connection, args[0], *args, **options),
+                lambda: self._send_command_parse_response(connection, args[0], *args, **options),  # type: ignore[no-untyped-call]  # redis-py's
                 lambda _: connection.disconnect(),
             )
         finally:
@@ -58,7 +58,7 @@ class PlainPool(BlockingConnectionPool):
     def get_connection(self, *_: Any, **__: Any) -> Any:
         self._checkpid()
         try:
-            connection = self.pool.get(timeout=self.timeout) or self.make_connection()
+            connection = self.pool.get(timeout=self.timeout) or self.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
         except Empty:
             raise RedisConnectionError("All connections are in use.") from None
         try:
@@ -76,7 +76,7 @@ class PlainPool(BlockingConnectionPool):
             self._checkpid()
             self.pool.put_nowait(connection)
         else:
-            super().release(connection)
+            super().release(connection)  # type: ignore[no-untyped-call]  # redis-py's
 
 
 def _has_ended(connection: Any) -> bool:
@@ -128,7 +128,7 @@ class Script:
 
     def __call__(self, keys: Sequence[str], arguments: Sequence[str | int] = ()) -> Any:
         """Run the script; a server that has forgotten it (a restart) is given the source again."""
-        connection = client()
+        connection: Any = client()
         try:
             return connection.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
         except NoScriptError:

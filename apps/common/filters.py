@@ -1,6 +1,5 @@
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import django_filters
 from django.core.exceptions import ValidationError
@@ -34,23 +33,22 @@ class SearchFilterSet(django_filters.FilterSet):
 
     # What may leave few rows of many; each is a filter of the set.
     narrow = ("search",)
+    made_form_class: ClassVar[type[Form]]
 
     def get_form_class(self) -> type[Form]:
         # The same for all requests, unless one of the filters looks at them; django-filter makes it anew for each.
         if any(isinstance(one, QuerySetRequestMixin) for one in self.filters.values()):
             return cast("type[Form]", super().get_form_class())
-        return _form_class(type(self))
+        kind = type(self)
+        if "made_form_class" not in vars(kind):
+            kind.made_form_class = super().get_form_class()
+        return kind.made_form_class
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found: QuerySet[Any] = super().filter_queryset(queryset)
         if not any(self.form.cleaned_data[name] for name in self.narrow) or counted(found) > COUNTED_ROWS:
             return found
         return found.order_by(*map(_out_of_index, cast("list[str]", found.query.order_by)))
-
-
-@cache
-def _form_class(kind: type[SearchFilterSet]) -> type[Form]:
-    return cast("type[Form]", django_filters.FilterSet.get_form_class(kind()))
 
 
 def _out_of_index(name: str) -> OrderBy:

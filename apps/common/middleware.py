@@ -15,6 +15,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+from django.utils.deprecation import MiddlewareMixin
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
@@ -149,7 +150,7 @@ class CorsMiddleware(corsheaders.middleware.CorsMiddleware):
         return response
 
 
-class _ForPages:
+class _ForPages(MiddlewareMixin):
     """Lets the API past: it knows tokens and no cookies, so nothing there has a session, or a message for a page."""
 
     async_capable = False

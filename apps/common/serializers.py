@@ -174,7 +174,7 @@ def _shape(kind: type[AnswerSerializer]) -> tuple[tuple[str, Callable[[Any, Any]
 
 def _reader(kind: type[AnswerSerializer], field: Any) -> Callable[[Any, Any], Any]:
     if isinstance(field, serializers.SerializerMethodField):
-        return cast("Callable[[Any, Any], Any]", getattr(kind, cast("str", field.method_name)))
+        return cast("Callable[[Any, Any], Any]", getattr(kind, field.method_name))
     attribute = attrgetter(field.source)
     return lambda _, instance: attribute(instance)
 

@@ -48,7 +48,7 @@ class AcceptHeaderNegotiation(DefaultContentNegotiation):
         # What nearly everybody sends; the way to the same answer is long.
         if request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", first.media_type}:
             return first, first.media_type
-        return super().select_renderer(request, candidates, format_suffix)
+        return cast("tuple[BaseRenderer, str]", super().select_renderer(request, candidates, format_suffix))
 
 
 class BaseViewSet(GenericViewSet[Any]):

@@ -42,7 +42,7 @@ ACCOUNT_COLUMNS: Final = (
 )
 
 
-class _AccountIterable(ValuesListIterable["User"]):
+class _AccountIterable(ValuesListIterable[tuple[Any, ...]]):
     """Rows as accounts: no column that nobody asked for, and nothing decrypted that nobody reads."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -82,6 +82,9 @@ class UserQuerySet(models.QuerySet["User"]):
 class UserManager(BaseUserManager["User"]):
     def get_queryset(self) -> UserQuerySet:
         return UserQuerySet(self.model, using=self._db)
+
+    def accounts(self) -> "models.QuerySet[User, Account]":
+        return self.get_queryset().accounts()
 
     def active(self) -> UserQuerySet:
         return self.get_queryset().active()

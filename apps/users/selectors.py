@@ -36,7 +36,7 @@ session_cache: Final = RowCache("sessions")
 
 
 def _account_by_id(user_id: UUID) -> QuerySet[User, Account]:
-    return User.objects.filter(pk=user_id).accounts()
+    return User.objects.accounts().filter(pk=user_id)
 
 
 def _open_session_by_id(session_id: UUID, user_id: UUID) -> QuerySet[Session, tuple[Any, ...]]:
@@ -51,7 +51,7 @@ def _with_account(sessions: QuerySet[Session]) -> QuerySet[Session]:
 @cache
 def _kept_accounts() -> QuerySet[User, Account]:
     # Once: what a filter and the paginator add to it is put into a copy, and this costs as much as they do.
-    return User.objects.filter(erased_at=None).order_by("-created_at", "-id").accounts()
+    return User.objects.accounts().filter(erased_at=None).order_by("-created_at", "-id")
 
 
 _ACCOUNT: Final = CompiledQuery(_account_by_id)

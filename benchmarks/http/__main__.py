@@ -1,13 +1,11 @@
 """Our production server against peers: `make bench ARGS="http"`."""
 
 import argparse
-import os
 import time
 from typing import Final
 
 from benchmarks.http.contestants import BENCH, install_peers
 from benchmarks.http.rounds import ROUTES, compare, flood
-from benchmarks.http.servers import has_wrk
 from benchmarks.http.world import world
 
 PEOPLE: Final = 10_000
@@ -33,7 +31,9 @@ def main() -> None:
                 continue
             results = compare(made, route, rounds=arguments.rounds, seconds=arguments.seconds, say=say)
             for r in results:
-                print(f"  {r.title:50} {r.rate:8.0f}/s  {r.ratio_to(results[1]):.2f}  CPU {r.cpu:7.0f} µs  p50 {r.rounds[-1].p50:.1f} p99 {r.rounds[-1].p99:.1f}")
+                print(
+                    f"  {r.title:50} {r.rate:8.0f}/s  {r.ratio_to(results[1]):.2f}  CPU {r.cpu:7.0f} µs  p50 {r.rounds[-1].p50:.1f} p99 {r.rounds[-1].p99:.1f}"
+                )
         if not arguments.only or "flood" in arguments.only:
             flood(made, rounds=arguments.rounds, seconds=arguments.seconds, say=say)
 

@@ -73,6 +73,13 @@ _OUR_PATHS: Final = _paths("/api/v1/auth") | {
     "users": "/api/v1/users/?is_active=true&ordering=-created_at&page=2",
 }
 OURS: Final = Contestant("Layerline, gunicorn", _gunicorn(sys.executable, "config.wsgi"), ROOT, _OUR_PATHS)
+OURS_GRANIAN: Final = Contestant(
+    "Layerline, granian",
+    _granian(sys.executable, "config.wsgi:application"),
+    ROOT,
+    _OUR_PATHS,
+    {"PYTHONPATH": str(BENCH / "granian")},
+)
 STOCK: Final = Contestant("DRF + SimpleJWT, gunicorn", _gunicorn(_PYTHON, "wsgi"), PEERS, _paths("/api/drf"))
 NINJA: Final = Contestant("django-ninja, granian", _granian(_PYTHON, "wsgi:application"), PEERS, _paths("/api/ninja"))
 FAST: Final = Contestant("FastAPI, pool of 20, uvicorn", _uvicorn("fast:app"), PEERS, _paths("/api/fast"))

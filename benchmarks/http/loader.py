@@ -10,7 +10,7 @@ import time
 from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
-from typing import Final
+from typing import Final, cast
 
 SEPARATOR: Final = b"\n---\n"
 
@@ -30,8 +30,7 @@ class Client(asyncio.Protocol):
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -47,7 +46,7 @@ class Client(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.broken += time.perf_counter() < self._until
         if not self.ended.done():
             self.ended.set_result(None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.http.contestants import FAST, FAST_LIMITED, FAST_REDIS, NINJA, OURS, STOCK, Contestant
+from benchmarks.http.contestants import FAST, FAST_LIMITED, FAST_REDIS, NINJA, OURS, OURS_GRANIAN, STOCK, Contestant
 from benchmarks.http.servers import Round, Server
 from benchmarks.http.world import World
 
@@ -37,7 +37,7 @@ class Route:
 
 
 ROUTES: Final = (
-    Route("me_warm", "`GET /auth/me/`, user in Redis", "me", (OURS, STOCK, NINJA, FAST_REDIS)),
+    Route("me_warm", "`GET /auth/me/`, user in Redis", "me", (OURS, STOCK, OURS_GRANIAN, FAST_REDIS)),
     Route("me_cold", "`GET /auth/me/`, user in PostgreSQL", "me", (OURS, STOCK, FAST, FAST_LIMITED), cold=True),
     Route("users", "`GET /users/`, 20 of 10,000", "users", (OURS, STOCK, NINJA, FAST)),
     Route("login", "`POST /auth/login/`", "login", (OURS, STOCK, NINJA, FAST), LOGIN_CONNECTIONS),
@@ -71,7 +71,7 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
         requests = {server: _requests(world, route, server) for server in servers}
         if not route.cold:
             for server in servers:
-                server.load(requests[server], connections=route.connections, seconds=min(seconds, 1))
+                server.load(requests[server], connections=route.connections, seconds=3)
         plain: dict[Server, list[Round]] = {server: [] for server in servers}
         apart: dict[Server, list[Round]] = {server: [] for server in servers}
         for number in range(2 * rounds):
@@ -84,12 +84,18 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
                 )
                 _require_good(route, server, one, len(requests[server]))
                 taken[server].append(one)
-            shown = ", ".join(f"{server.contestant.title.partition(',')[0]} {taken[server][-1].rate:,.0f}" for server in servers)
-            say(f"{route.name}, round {number // 2 + 1} of {rounds}{' apart' if taken is apart else ''}: {shown} a second")
+            shown = ", ".join(
+                f"{server.contestant.title.partition(',')[0]} {taken[server][-1].rate:,.0f}" for server in servers
+            )
+            say(
+                f"{route.name}, round {number // 2 + 1} of {rounds}{' apart' if taken is apart else ''}: {shown} a second"
+            )
     return [Result(server.contestant.title, plain[server], apart[server]) for server in servers]
 
 
-def flood(world: World, *, rounds: int, seconds: float, say: Callable[[str], None]) -> dict[str, list[tuple[Round, Round]]]:
+def flood(
+    world: World, *, rounds: int, seconds: float, say: Callable[[str], None]
+) -> dict[str, list[tuple[Round, Round]]]:
     """Measure `me` with and without a flood of logins, of ours and of stock DRF."""
     shown: dict[str, list[tuple[Round, Round]]] = {}
     with running(world, (OURS, STOCK), "me") as servers:
@@ -102,8 +108,10 @@ def flood(world: World, *, rounds: int, seconds: float, say: Callable[[str], Non
                 flooded = server.load(me, connections=LOGIN_CONNECTIONS, seconds=seconds)
                 wave.result()
                 shown.setdefault(server.contestant.title, []).append((quiet, flooded))
-                say(f"flood, round {number + 1} of {rounds}: {server.contestant.title}, "
-                    f"p99 {quiet.p99:.1f} ms without, {flooded.p99:.1f} ms with")
+                say(
+                    f"flood, round {number + 1} of {rounds}: {server.contestant.title}, "
+                    f"p99 {quiet.p99:.1f} ms without, {flooded.p99:.1f} ms with"
+                )
     return shown
 
 
@@ -137,7 +145,9 @@ def _require_good(route: Route, server: Server, one: Round, prepared: int) -> No
     if one.refused:
         raise SystemExit(f"{route.name}: {server.contestant.title} refused {one.refused} of {one.requests} requests.")
     if route.cold and server.contestant.is_ours and one.requests > prepared:
-        raise SystemExit(f"{route.name}: of {one.requests} requests some met somebody warm; there are {prepared} people.")
+        raise SystemExit(
+            f"{route.name}: of {one.requests} requests some met somebody warm; there are {prepared} people."
+        )
 
 
 def by_title(results: Sequence[Result]) -> Mapping[str, Result]:

@@ -110,9 +110,7 @@ class Server:
             refused=shown["refused"],
         )
 
-    def loader(
-        self, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool = False
-    ) -> "Loader":
+    def loader(self, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool = False) -> "Loader":
         """Begin to load the server."""
         return Loader(self.port, requests, connections=connections, seconds=seconds, apart=apart)
 
@@ -162,12 +160,18 @@ class Server:
 class Loader:
     """A process that loads a server: wrk, or else our own."""
 
-    def __init__(
-        self, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool
-    ) -> None:
+    def __init__(self, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool) -> None:
         self._file = BENCH / f"{port}-{time.monotonic_ns()}.requests"
         self._file.write_bytes(b"".join(request + SEPARATOR for request in requests))
-        own = [sys.executable, "-m", "benchmarks.http.loader", str(port), str(self._file), str(connections), str(seconds)]
+        own = [
+            sys.executable,
+            "-m",
+            "benchmarks.http.loader",
+            str(port),
+            str(self._file),
+            str(connections),
+            str(seconds),
+        ]
         wrk = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--timeout=20s"]
         wrk += [f"--script={_HERE / 'rotate.lua'}", f"http://127.0.0.1:{port}", "--", str(self._file)]
         self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What all contestants find: the same accounts, limits that are counted and never reached, the same cost of a password."""
+"""What all contestants find: the same accounts and cost of a password, and limits that are counted and never reached."""
 
 import base64
 import json

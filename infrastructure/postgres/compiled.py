@@ -18,7 +18,7 @@ class CompiledQuery:
             ids of nothing.
     """
 
-    def __init__(self, build: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> None:
+    def __init__(self, build: Callable[..., QuerySet[Any, Any]]) -> None:
         self._build = build
 
     def first(self, **ids: UUID) -> tuple[Any, ...] | None:

@@ -459,7 +459,9 @@ def test_a_token_of_another_issuer_or_audience_is_refused(settings: Settings) ->
     assert refused(token)
 
 
-_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just([]) | st.just({})
+_VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just([]) | st.just({})
+)
 
 
 @settings_of_hypothesis(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,7 @@
-"""FastAPI with SQLAlchemy's asyncio and a pool of 20; with USER_FROM=redis the user, with LIMITS=1 the limits from Redis."""
+"""FastAPI with SQLAlchemy's asyncio and a pool of 20.
+
+With LIMITS=1 it counts the same limits in Redis as ours, with USER_FROM=redis it has the user from there too.
+"""
 
 import os
 from collections.abc import AsyncIterator

@@ -1,8 +1,7 @@
-from django.urls import path
-from rest_framework_simplejwt.views import TokenObtainPairView
-
 from accounts.drf import AccountList, Me
 from accounts.ninja import api
+from django.urls import path
+from rest_framework_simplejwt.views import TokenObtainPairView
 
 urlpatterns = [
     path("api/drf/me/", Me.as_view()),

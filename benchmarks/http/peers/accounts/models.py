@@ -8,7 +8,7 @@ class Account(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=150)
-    phone = models.CharField(max_length=16, null=True)  # noqa: DJ001  # as ours
+    phone = models.CharField(max_length=16, null=True)
     role = models.CharField(max_length=16)
     is_active = models.BooleanField(default=True)
     email_verified_at = models.DateTimeField(null=True)

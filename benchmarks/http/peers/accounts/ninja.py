@@ -35,7 +35,10 @@ class SustainedThrottle(AuthRateThrottle):
 
 
 api = NinjaAPI(
-    auth=Bearer(), throttle=[BurstThrottle("1000000/m"), SustainedThrottle("1000000/d")], docs_url=None, openapi_url=None
+    auth=Bearer(),
+    throttle=[BurstThrottle("1000000/m"), SustainedThrottle("1000000/d")],
+    docs_url=None,
+    openapi_url=None,
 )
 
 
