@@ -28,6 +28,7 @@ JWT_SECRET_BYTES: Final = 32
 KEY_ID_LENGTH: Final = 64
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+_MAIL_PORTS: Final = {"smtp+tls": 587, "smtp+ssl": 465, "smtp": 25}
 _WINDOWS: Final = {"sec": 1, "min": 60, "hour": 3_600, "day": 86_400}
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _APP_URL: Final = re.compile(rf"{_ORIGIN.pattern}(/[A-Za-z0-9._~-]+)*")
@@ -140,13 +141,25 @@ def database(name: str) -> dict[str, Any]:
     )
 
 
-def email(name: str, default: Any = REQUIRED) -> dict[str, Any]:
-    """Return Django's mail settings for an address such as `smtp+tls://user:password@host:587`."""
-    address = text(name, default)
-    try:
-        return dict(environ.Env.email_url_config(address))
-    except (ValueError, KeyError, ImproperlyConfigured):
-        raise ImproperlyConfigured(f"{name} is not an address such as smtp+tls://user:password@host:587.") from None
+def email(name: str) -> dict[str, Any]:
+    """Return Django's mail settings for an address such as `smtp+tls://user:password@host:587`.
+
+    `smtp+tls` asks for TLS before anything is said, and says nothing without it (STARTTLS, RFC 3207); `smtp+ssl` is TLS
+    from the first byte (RFC 8314); `smtp` has none. Other backends would take mails and send them nowhere.
+    """
+
+    def convert(value: str) -> dict[str, Any]:
+        parts = urlsplit(value)
+        # A slash or question mark that stands for itself in a password would make a host of its user.
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError
+        settings = dict(environ.Env.email_url_config(value))
+        # Django does not even try to log in with half of it.
+        if not parts.hostname or bool(settings["EMAIL_HOST_USER"]) != bool(settings["EMAIL_HOST_PASSWORD"]):
+            raise ValueError
+        return {**settings, "EMAIL_PORT": parts.port or _MAIL_PORTS[parts.scheme]}
+
+    return _read(name, REQUIRED, convert, "an address such as smtp+tls://user:password@host:587")
 
 
 def storage(name: str, default_folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from email.utils import parseaddr
 from hashlib import sha256
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.template.loader import render_to_string
 
 from infrastructure.email import messages
@@ -91,7 +91,9 @@ def compose(message: Message, *, to: str, key: str | None = None) -> EmailMultiA
 def _send(message: Message, to: str, key: str | None) -> None:
     mail = compose(message, to=to, key=key)
     try:
-        mail.send()
+        # Closes a connection that failed half way, too.
+        with get_connection() as connection:
+            connection.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
         codes = sorted({code for code, _ in error.recipients.values()})
         raise EmailError(f"SMTPRecipientsRefused {codes}") from None

@@ -117,7 +117,14 @@ def test_no_is_understood(given: SetVariable, value: str) -> None:
         (f"postgres://u:{CANARY}@h:x/d", lambda: env.database("THING"), DATABASE),
         (f"postgres://u:{CANARY}@[::1/d", lambda: env.database("THING"), DATABASE),
         (f"pop3://u:{CANARY}@h", lambda: env.email("THING"), MAIL),
-        (f"smtp://u:{CANARY}@h:x", lambda: env.email("THING"), MAIL),
+        *(
+            (value, lambda: env.email("THING"), MAIL)
+            for value in (
+                *(f"smtp://u:{CANARY}@h:x", f"smtp://u:{CANARY}@", f"smtp://:{CANARY}@h", f"smtp://{CANARY}@h"),
+                *(f"smtp://u:1/{CANARY}@h", f"smtp://u:1?{CANARY}@h", f"smtp://u:1#{CANARY}@h"),
+                *(f"{scheme}://u:{CANARY}@h" for scheme in ("smtps", "consolemail", "dummymail", "SMTP+")),
+            )
+        ),
         (CANARY, lambda: env.fernet_keys("THING"), FERNET),
         (f"{FERNET_KEY},{CANARY}", lambda: env.fernet_keys("THING"), FERNET),
     ],
@@ -173,13 +180,42 @@ def test_an_address_of_a_database_is_taken_apart(given: SetVariable) -> None:
     }
 
 
-def test_an_address_of_a_mail_server_is_taken_apart(given: SetVariable) -> None:
-    given("smtp+tls://ada:secret@mail.example.com:587")
+@pytest.mark.parametrize(
+    ("address", "port", "tls"),
+    [
+        ("smtp+tls://mail.example.com", 587, {"EMAIL_USE_TLS"}),
+        ("smtp+ssl://mail.example.com", 465, {"EMAIL_USE_SSL"}),
+        ("smtp://mail.example.com", 25, set()),
+        ("smtp+tls://mail.example.com:2525/", 2525, {"EMAIL_USE_TLS"}),
+    ],
+)
+def test_an_address_of_a_mail_server_says_its_port_and_when_tls_begins(
+    given: SetVariable, address: str, port: int, tls: set[str]
+) -> None:
+    given(address)
 
     mail = env.email("THING")
 
-    assert (mail["EMAIL_HOST"], mail["EMAIL_PORT"], mail["EMAIL_USE_TLS"]) == ("mail.example.com", 587, True)
-    assert (mail["EMAIL_HOST_USER"], mail["EMAIL_HOST_PASSWORD"]) == ("ada", "secret")
+    assert (mail["EMAIL_HOST"], mail["EMAIL_PORT"]) == ("mail.example.com", port)
+    assert {name for name in ("EMAIL_USE_TLS", "EMAIL_USE_SSL") if mail.get(name)} == tls
+
+
+@pytest.mark.parametrize(
+    ("login", "user", "password"),
+    [
+        ("ada:secret@", "ada", "secret"),
+        ("ada@example.com:p%40s%2Fs+%25@", "ada@example.com", "p@s/s+%"),
+        ("", None, None),
+    ],
+)
+def test_an_address_of_a_mail_server_says_who_logs_in(
+    given: SetVariable, login: str, user: str | None, password: str | None
+) -> None:
+    given(f"smtp+tls://{login}mail.example.com:587")
+
+    mail = env.email("THING")
+
+    assert (mail["EMAIL_HOST_USER"], mail["EMAIL_HOST_PASSWORD"]) == (user, password)
 
 
 def test_several_fernet_keys_keep_their_order(given: SetVariable) -> None:

