@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from botocore.config import Config
@@ -21,3 +23,13 @@ class PrivateBucket(S3Storage):
         super().__init__(
             client_config=config, default_acl="private", querystring_auth=True, file_overwrite=False, **options
         )
+
+    def files(self, folder: str, *, after: str) -> Iterator[tuple[str, datetime]]:
+        """Yield the name of each file below a folder and when it was written, in the order of the names.
+
+        Args:
+            after: The name behind which to begin.
+        """
+        place = f"{self.location}/" if self.location else ""
+        found = self.bucket.objects.filter(Prefix=f"{place}{folder}/", Marker=f"{place}{after}" if after else "")
+        return ((entry.key.removeprefix(place), entry.last_modified) for entry in found)

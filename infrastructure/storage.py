@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,8 +16,7 @@ from infrastructure.buckets import PrivateBucket
 
 # How long an address that is handed out opens a private file.
 ADDRESS_SECONDS: Final = 300
-# A file that no row names yet may belong to a transaction that is still open.
-_ORPHAN_AGE: Final = timedelta(hours=1)
+_TIME_TO_NAME_IT: Final = timedelta(hours=1)
 
 
 class StorageUnavailable(Exception):  # noqa: N818  # named like the answer it becomes
@@ -24,6 +25,16 @@ class StorageUnavailable(Exception):  # noqa: N818  # named like the answer it b
 
 class FileNotThereError(Exception):
     """There is no file under the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    key: str
+    written_at: datetime
+
+    def is_named_by_now(self) -> bool:
+        """Tell whether a row names it, if any ever will: before, it may belong to a transaction that is still open."""
+        return self.written_at < timezone.now() - _TIME_TO_NAME_IT
 
 
 class FileStore:
@@ -76,24 +87,45 @@ class FileStore:
             return str(default_storage.url(key, expire=ADDRESS_SECONDS))
 
     @staticmethod
-    def grown_up(*, folder: str) -> Iterator[str]:
-        """Yield the keys below a folder that are old enough to be named by a row, if any ever will."""
-        newest = timezone.now() - _ORPHAN_AGE
+    def listing(*, folder: str, after: str, limit: int) -> list[StoredFile]:
+        """Return files below a folder in the order of their keys, the first ones after a key.
+
+        Raises:
+            StorageUnavailable: If they cannot be listed.
+        """
         with _unavailable():
-            for key in _walk(folder):
-                if default_storage.get_modified_time(key) < newest:
-                    yield key
+            if isinstance(default_storage, PrivateBucket):
+                found = default_storage.files(folder, after=after)
+            else:
+                found = ((key, _written_at(key)) for key in _walk(folder, after))
+            return [StoredFile(key, written_at) for key, written_at in islice(found, limit)]
 
 
-def _walk(folder: str) -> Iterator[str]:
+def _walk(folder: str, after: str) -> Iterator[str]:
+    folders, files = _entries(folder)
+    # A folder stands where its files do: by the slash behind its name.
+    for name in sorted([*files, *(f"{name}/" for name in folders)]):
+        path = f"{folder}/{name}"
+        if not name.endswith("/"):
+            if path > after:
+                yield path
+        elif path > after or after.startswith(path):
+            yield from _walk(path.removesuffix("/"), after)
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
     try:
-        folders, files = default_storage.listdir(folder)
+        return default_storage.listdir(folder)
     except FileNotFoundError:
-        return
-    for name in files:
-        yield f"{folder}/{name}"
-    for name in folders:
-        yield from _walk(f"{folder}/{name}")
+        return [], []
+
+
+def _written_at(key: str) -> datetime:
+    try:
+        return default_storage.get_modified_time(key)
+    except FileNotFoundError:
+        # Removed since it was listed: as good as just written, which nobody touches.
+        return timezone.now()
 
 
 @contextmanager

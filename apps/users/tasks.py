@@ -1,7 +1,5 @@
 from uuid import UUID
 
-from celery import shared_task
-
 from apps.common.exceptions import NotFoundError
 from apps.users.selectors import UserSelector
 from apps.users.services import (
@@ -72,16 +70,36 @@ def remove_file(_job_id: UUID, key: str) -> None:
 
 
 @job(name="users.clean_orphaned_files")
-def clean_orphaned_files(_job_id: UUID) -> None:
+def clean_orphaned_files(_job_id: UUID, after: str = "") -> None:
     """Remove files of uploads that broke off. Beat asks for it every day."""
-    AvatarService.remove_orphans()
+    AvatarService.remove_orphans(after=after)
 
 
-@shared_task(name="users.clean_expired_tokens")
-def clean_expired_tokens() -> None:
-    """Delete what is over by its date, and what the audit trail need not keep. Beat sends it every hour."""
+@job(name="users.clean_expired_tokens")
+def clean_expired_tokens(_job_id: UUID) -> None:
+    """Delete sessions and tokens that are over by their date. Beat asks for it every hour."""
     SessionService.purge_expired()
+
+
+@job(name="users.clean_session_origins")
+def clean_session_origins(_job_id: UUID) -> None:
+    """Forget from where old sessions were opened. Beat asks for it every hour."""
     SessionService.forget_origins()
+
+
+@job(name="users.clean_audit_trail")
+def clean_audit_trail(_job_id: UUID) -> None:
+    """Delete what the audit trail need not keep any more. Beat asks for it every hour."""
     AuditService.purge_old()
+
+
+@job(name="users.clean_former_addresses")
+def clean_former_addresses(_job_id: UUID) -> None:
+    """Delete addresses that could not be told of their change in time. Beat asks for it every hour."""
     EmailAddressService.purge_former()
+
+
+@job(name="users.clean_mfa_challenges")
+def clean_mfa_challenges(_job_id: UUID) -> None:
+    """Delete logins that waited for a code in vain. Beat asks for it every hour."""
     MfaChallengeService.purge_expired()

@@ -57,11 +57,13 @@ class OutboxQuerySet(models.QuerySet["OutboxRow"]):
     def unfinished(self) -> Self:
         return self.filter(state__in=_UNFINISHED)
 
-    def outlived(self) -> Self:
-        """Finished rows that nobody will look at any more."""
-        return self.filter(state=OutboxState.DONE, done_at__lte=Now() - KEEP_DONE) | self.filter(
-            state=OutboxState.DEAD, next_attempt_at__lte=Now() - KEEP_DEAD
-        )
+    def done_for_long(self) -> Self:
+        """Rows that nobody will look at any more."""
+        return self.filter(state=OutboxState.DONE, done_at__lte=Now() - KEEP_DONE)
+
+    def dead_for_long(self) -> Self:
+        """Rows that nobody will replay any more."""
+        return self.filter(state=OutboxState.DEAD, next_attempt_at__lte=Now() - KEEP_DEAD)
 
     def in_order(self) -> Self:
         """Leave out every row whose order key still has an earlier unfinished one."""

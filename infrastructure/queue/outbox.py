@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -13,11 +12,9 @@ from django.db import connection, transaction
 from django.db.models import Min
 from django.db.models.functions import Now
 
-from infrastructure import origin
+from infrastructure import batches, origin
 from infrastructure.queue import publisher
 from infrastructure.queue.models import OutboxRow, OutboxState
-
-PURGE_BATCH: Final = 1_000
 
 type JSON = str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None
 
@@ -101,11 +98,15 @@ def discard(ids: Iterable[UUID]) -> int:
     return len(found)
 
 
-def purge() -> bool:
-    """Delete a batch of rows that are over for long, and tell whether there may be more."""
-    rows = OutboxRow.objects.outlived().values_list("id", flat=True)[:PURGE_BATCH]
-    deleted, _ = OutboxRow.objects.filter(id__in=list(rows)).delete()
-    return deleted == PURGE_BATCH
+def purge() -> int:
+    """Delete a batch of rows that are over for long, leave the next to a job, and return how many went."""
+    with transaction.atomic():
+        done = batches.delete(OutboxRow.objects.done_for_long(), oldest="done_at")
+        # One that is replayed at this moment is dead no longer when its turn comes, and stays.
+        dead = batches.delete(OutboxRow.objects.dead_for_long(), oldest="next_attempt_at")
+        if done.more or dead.more:
+            enqueue("queue.clean_outbox", {})
+    return done.count + dead.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,19 +75,34 @@ def test_no_file_is_written_over(store: str) -> None:
     FileStore.delete(key=KEY)
 
 
-def test_only_files_of_more_than_an_hour_can_be_orphans(store: str) -> None:
+def test_a_file_that_no_row_names_is_an_orphan_after_an_hour(store: str) -> None:
     FileStore.save(key=KEY, content=b"x")
-    now = datetime.now(UTC)
 
-    assert list(FileStore.grown_up(folder="avatars")) == []
-    with freeze_time(now + timedelta(hours=1, minutes=1)):
-        # Both storages tell the time of writing by a clock that is not frozen.
-        assert list(FileStore.grown_up(folder="avatars")) == [KEY]
+    (file,) = FileStore.listing(folder="avatars", after="", limit=10)
+    assert not file.is_named_by_now()
+    # The storages tell the time of writing by a clock that is not frozen.
+    with freeze_time(datetime.now(UTC) + timedelta(hours=1, minutes=1)):
+        assert file.is_named_by_now()
     FileStore.delete(key=KEY)
 
 
+def test_files_are_listed_in_the_order_of_their_keys_a_page_at_a_time(store: str) -> None:
+    keys = [f"avatars/{name}" for name in ("a/1.webp", "a/2.webp", "a.webp", "a-b/1.webp", "b/c/1.webp", "z.webp")]
+    for key in [*keys, "other/1.webp", "avatars.webp"]:
+        FileStore.save(key=key, content=b"x")
+
+    pages, after = [], ""
+    while page := FileStore.listing(folder="avatars", after=after, limit=2):
+        pages.append([file.key for file in page])
+        after = pages[-1][-1]
+
+    assert pages == [sorted(keys)[start : start + 2] for start in (0, 2, 4)]
+    for key in [*keys, "other/1.webp", "avatars.webp"]:
+        FileStore.delete(key=key)
+
+
 def test_a_folder_that_is_not_there_holds_nothing(store: str) -> None:
-    assert list(FileStore.grown_up(folder="nowhere")) == []
+    assert FileStore.listing(folder="nowhere", after="", limit=10) == []
 
 
 def test_the_application_hands_out_what_lies_on_its_disk(
@@ -147,9 +162,10 @@ def test_a_bucket_that_does_not_answer_is_unavailable_within_five_seconds(
         lambda: FileStore.save(key=KEY, content=b"x"),
         lambda: FileStore.read(key=KEY),
         lambda: FileStore.delete(key=KEY),
+        lambda: FileStore.listing(folder="avatars", after="", limit=10),
     ):
         with pytest.raises(StorageUnavailable):
             call()
 
-    assert datetime.now(UTC) - started < timedelta(seconds=15)
+    assert datetime.now(UTC) - started < timedelta(seconds=20)
     assert "default" in storages.backends

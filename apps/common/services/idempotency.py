@@ -11,9 +11,10 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from apps.common.exceptions import KeyReusedError, StillRunningError
 from apps.common.models import IdempotencyKey
 from apps.common.types import Attempt
+from infrastructure import batches
+from infrastructure.queue import outbox
 
 KEPT_FOR: Final = timedelta(hours=24)
-PURGE_BATCH: Final = 1_000
 
 
 class IdempotencyService:
@@ -60,12 +61,14 @@ class IdempotencyService:
 
     @staticmethod
     def purge_expired() -> int:
-        """Delete the keys that are over, in batches, and return how many went."""
-        deleted = 0
-        expired = IdempotencyKey.objects.filter(created_at__lte=Now() - KEPT_FOR).order_by("created_at")
-        while keys := list(expired.values_list("pk", flat=True)[:PURGE_BATCH]):
-            deleted += IdempotencyKey.objects.filter(pk__in=keys).delete()[0]
-        return deleted
+        """Delete a batch of the keys that are over, leave the next to a job, and return how many went."""
+        with transaction.atomic():
+            purged = batches.delete(
+                IdempotencyKey.objects.filter(created_at__lte=Now() - KEPT_FOR), oldest="created_at"
+            )
+            if purged.more:
+                outbox.enqueue("common.clean_idempotency_keys", {})
+        return purged.count
 
 
 def _digest(purpose: str, text: str) -> str:

@@ -1,5 +1,5 @@
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.conf import settings
@@ -8,10 +8,9 @@ from django.utils import timezone
 
 from apps.users.enums import AuditAction
 from apps.users.models import AuditEntry
-from infrastructure import origin
+from infrastructure import batches, origin
+from infrastructure.queue import outbox
 from infrastructure.queue.outbox import JSON
-
-PURGE_BATCH: Final = 1_000
 
 
 class AuditService:
@@ -37,18 +36,20 @@ class AuditService:
 
     @staticmethod
     def purge_old() -> int:
-        """Delete what is older than AUDIT_RETENTION, in batches, and return how many entries went."""
-        until = timezone.now() - settings.AUDIT_RETENTION
-        deleted = 0
-        while batch := _purge_batch(until):
-            deleted += batch
-        return deleted
+        """Delete a batch of what is older than AUDIT_RETENTION, leave the next to a job, and return how many went."""
+        old = AuditEntry.objects.filter(created_at__lte=timezone.now() - settings.AUDIT_RETENTION)
+        with transaction.atomic():
+            with deleting_entries():
+                purged = batches.delete(old, oldest="created_at")
+            if purged.more:
+                outbox.enqueue("users.clean_audit_trail", {})
+        return purged.count
 
 
-@transaction.atomic(durable=True)
-def _purge_batch(until: datetime) -> int:
+@contextmanager
+def deleting_entries() -> Iterator[None]:
+    """Tell the trigger that guards the trail that to delete entries is what this transaction wants, in the block."""
     with connection.cursor() as cursor:
-        # What the trigger asks of whoever deletes; it holds to the end of this transaction, which is why it is durable.
         cursor.execute("SET LOCAL layerline.audit_purge = 'on'")
-    old = AuditEntry.objects.filter(created_at__lte=until).order_by("created_at")
-    return AuditEntry.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PURGE_BATCH])).delete()[0]
+        yield
+        cursor.execute("SET LOCAL layerline.audit_purge = 'off'")

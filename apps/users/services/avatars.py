@@ -14,7 +14,7 @@ from infrastructure.queue import outbox
 from infrastructure.storage import FileStore
 
 FOLDER: Final = "avatars"
-ORPHAN_BATCH: Final = 500
+LOOK_AT_ONCE: Final = 500
 
 
 class AvatarService:
@@ -50,18 +50,42 @@ class AvatarService:
                 _change(user, "")
 
     @staticmethod
-    def remove_orphans() -> int:
+    def remove_orphans(*, after: str = "") -> int:
         """Remove files that no account names: of uploads that broke off between the file and the row.
 
+        Looks at LOOK_AT_ONCE files and leaves the next to a job.
+
+        Args:
+            after: The key behind which to begin.
+
         Returns:
-            The number of files removed, at most ORPHAN_BATCH.
+            The number of files removed.
+
+        Raises:
+            StorageUnavailable: If the storage is away.
         """
-        removed = 0
-        for key in FileStore.grown_up(folder=FOLDER):
-            if removed < ORPHAN_BATCH and not User.objects.filter(avatar=key).exists():
-                FileStore.delete(key=key)
-                removed += 1
-        return removed
+        files = FileStore.listing(folder=FOLDER, after=after, limit=LOOK_AT_ONCE)
+        keys = [file.key for file in files if file.is_named_by_now()]
+        orphans = set(keys) - _named(keys)
+        for key in sorted(orphans):
+            FileStore.delete(key=key)
+        if len(files) == LOOK_AT_ONCE:
+            with transaction.atomic():
+                outbox.enqueue("users.clean_orphaned_files", {"after": files[-1].key})
+        return len(orphans)
+
+
+def _named(keys: list[str]) -> set[str]:
+    """Return those of the keys that an account names. A key tells whose it is: no index is needed to find them."""
+    owners = {owner for key in keys if (owner := _owner(key))}
+    return set(User.objects.filter(pk__in=owners).values_list("avatar", flat=True))
+
+
+def _owner(key: str) -> UUID | None:
+    try:
+        return UUID(key.split("/")[1])
+    except ValueError:
+        return None
 
 
 def forget_avatar(user: User) -> None:

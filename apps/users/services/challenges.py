@@ -25,7 +25,8 @@ from apps.users.services.notices import NoticeService
 from apps.users.services.recovery_codes import use_recovery_code
 from apps.users.services.sessions import SessionService
 from apps.users.types import Challenge, Credentials
-from infrastructure import tokens, totp
+from infrastructure import batches, tokens, totp
+from infrastructure.queue import outbox
 from infrastructure.tokens import MfaClaims, TokenService
 
 LIFETIME: Final = timedelta(minutes=5)
@@ -94,11 +95,21 @@ class MfaChallengeService:
 
     @staticmethod
     def purge_expired() -> int:
-        """Delete the challenges that are over and no longer count as tries, and return how many went."""
+        """Delete a batch of the challenges that are over and no longer count as tries, leave the next to a job.
+
+        Returns:
+            How many went.
+        """
         now = timezone.now()
         longest = max(settings.THROTTLE_RATES[scope][1] for scope in _WRONG_CODES)
         counted = Q(attempts__gt=0, expires_at__gt=now - timedelta(seconds=longest))
-        return MfaChallenge.objects.filter(expires_at__lte=now).exclude(counted).delete()[0]
+        with transaction.atomic():
+            purged = batches.delete(
+                MfaChallenge.objects.filter(expires_at__lte=now).exclude(counted), oldest="expires_at"
+            )
+            if purged.more:
+                outbox.enqueue("users.clean_mfa_challenges", {})
+        return purged.count
 
 
 def _new_challenge(user: User) -> MfaChallenge:

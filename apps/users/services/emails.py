@@ -13,6 +13,7 @@ from apps.users.selectors import UserSelector
 from apps.users.services.audit import AuditService
 from apps.users.services.links import linked_user, read_link, require_purpose
 from apps.users.services.passwords import lock_verified, require_password
+from infrastructure import batches
 from infrastructure.links import LinkToken
 from infrastructure.queue import outbox
 
@@ -65,10 +66,17 @@ class EmailAddressService:
 
     @staticmethod
     def purge_former() -> int:
-        """Delete the former addresses that could not be told in time, and return how many went."""
-        kept_since = timezone.now() - FORMER_ADDRESS_KEPT
-        deleted, _ = FormerAddress.objects.filter(created_at__lt=kept_since).delete()
-        return deleted
+        """Delete a batch of the former addresses that could not be told in time, leave the next to a job.
+
+        Returns:
+            How many went.
+        """
+        untold = FormerAddress.objects.filter(created_at__lt=timezone.now() - FORMER_ADDRESS_KEPT)
+        with transaction.atomic():
+            purged = batches.delete(untold, oldest="created_at")
+            if purged.more:
+                outbox.enqueue("users.clean_former_addresses", {})
+        return purged.count
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 from uuid import UUID, uuid4
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.common.enums import Role
@@ -11,9 +11,9 @@ from apps.users.enums import AuditAction
 from apps.users.exceptions import OwnAccountError
 from apps.users.models import AuditEntry, MfaChallenge, RecoveryCode, Session, TotpDevice, User
 from apps.users.services.accounts import require_admin, require_another_admin
-from apps.users.services.audit import AuditService
+from apps.users.services.audit import AuditService, deleting_entries
 from apps.users.services.avatars import forget_avatar
-from apps.users.services.locks import lock_active_admins, lock_user
+from apps.users.services.locks import lock_active_admins, lock_sessions, lock_user
 from apps.users.services.passwords import lock_verified, require_password
 from apps.users.services.sessions import end_all_sessions
 from apps.users.types import account_closed
@@ -76,7 +76,9 @@ def _delete_what_belongs_to(user: User) -> None:
     # A former address that is still to be told stays until then: whoever took an account over must not silence that
     # notice by erasing it.
     #
-    # Sessions are ended first: that holds them, so that no refresh adds a token to one that is being deleted.
+    # Sessions are held first: so no refresh adds a token to one that is being deleted, and no clean-up deletes some of
+    # its tokens meanwhile.
+    lock_sessions(user)
     end_all_sessions(user)
     for rows in (
         Session.objects.filter(user=user),
@@ -92,12 +94,10 @@ def _delete_what_belongs_to(user: User) -> None:
 
 def _forget_in_logs(user: User) -> None:
     """Delete what was written down about the account; what it did to others stays, without from where."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL layerline.audit_purge = 'on'")
+    with deleting_entries():
         AuditEntry.objects.filter(account_id=user.pk).delete()
         done_to_others = list(AuditEntry.objects.filter(actor_id=user.pk))
         AuditEntry.objects.filter(pk__in=[entry.pk for entry in done_to_others]).delete()
-        cursor.execute("SET LOCAL layerline.audit_purge = 'off'")
     for entry in done_to_others:
         entry.address, entry.user_agent = None, ""
     AuditEntry.objects.bulk_create(done_to_others, batch_size=1_000)

@@ -5,7 +5,7 @@ from uuid import UUID
 from apps.common.enums import Role
 from apps.common.exceptions import NotFoundError
 from apps.users.exceptions import ErasedAccountError
-from apps.users.models import User
+from apps.users.models import Session, User
 
 
 def lock_user(user_id: UUID) -> User:
@@ -29,6 +29,11 @@ def lock_verified_user(user_id: UUID, password_hash: str) -> User | None:
     if user is None or not user.is_active or user.password != password_hash:
         return None
     return user
+
+
+def lock_sessions(user: User) -> None:
+    """Lock all sessions of a locked account, the ended ones too. Whoever holds a session may change its tokens."""
+    list(Session.objects.filter(user=user).order_by("pk").select_for_update().values_list("pk", flat=True))
 
 
 def lock_active_admins() -> list[User]:

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.contrib.sessions.models import Session as BrowserSession
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
@@ -27,7 +28,9 @@ from apps.users.services.locks import lock_user, lock_verified_user
 from apps.users.services.notices import NoticeService
 from apps.users.services.sockets import tell_sockets
 from apps.users.types import Account, Admitted, Bearer, Credentials, Ticket
-from infrastructure import origin, tickets, tokens
+from infrastructure import batches, origin, tickets, tokens
+from infrastructure.batches import Purged
+from infrastructure.queue import outbox
 from infrastructure.queue.outbox import JSON
 from infrastructure.ratelimit import Limit
 from infrastructure.tokens import TokenClaims, TokenPair, TokenService
@@ -36,7 +39,6 @@ from infrastructure.tokens import TokenClaims, TokenPair, TokenService
 REUSE_GRACE: Final = timedelta(seconds=10)
 # A client asks for a ticket when it is about to use it.
 TICKET_SECONDS: Final = 30
-PURGE_BATCH: Final = 1_000
 
 log = structlog.get_logger("layerline.users")
 
@@ -199,17 +201,41 @@ class SessionService:
 
     @staticmethod
     def purge_expired() -> int:
-        """Delete the sessions and tokens that are over by their date, in batches, and return how many rows went."""
+        """Delete a batch of the sessions, their tokens, and the logins of the admin site that are over by their date.
+
+        The next batch is left to a job.
+
+        Returns:
+            How many went.
+        """
         now = timezone.now()
-        return _delete_in_batches(RefreshToken, expires_at__lte=now) + _delete_in_batches(Session, expires_at__lte=now)
+        has_tokens = Exists(RefreshToken.objects.filter(session=OuterRef("pk")))
+        with transaction.atomic():
+            tokens_gone = _delete_expired_tokens(now)
+            # A session's tokens end with it at the latest, and go first: a session with thousands would take long.
+            gone = batches.delete(Session.objects.filter(~has_tokens, expires_at__lte=now), oldest="expires_at")
+            browsers_gone = batches.delete(BrowserSession.objects.filter(expire_date__lte=now), oldest="expire_date")
+            purged = (tokens_gone, gone, browsers_gone)
+            if any(batch.more for batch in purged):
+                outbox.enqueue("users.clean_expired_tokens", {})
+        return sum(batch.count for batch in purged)
 
     @staticmethod
     def forget_origins() -> int:
-        """Take address and program out of sessions older than AUDIT_RETENTION, and return of how many."""
-        forgotten = 0
-        while batch := _forget_origins_of_a_batch():
-            forgotten += batch
-        return forgotten
+        """Take address and program out of a batch of sessions older than AUDIT_RETENTION, leave the next to a job.
+
+        Returns:
+            Of how many.
+        """
+        told = ~Q(address=None, user_agent="")
+        old = Session.objects.filter(told, created_at__lte=timezone.now() - settings.AUDIT_RETENTION)
+        with transaction.atomic():
+            found = list(old.order_by("pk").values_list("pk", flat=True)[: batches.SIZE])
+            held = batches.hold(old.filter(pk__in=found))
+            Session.objects.filter(pk__in=held).update(address=None, user_agent="")
+            if held and len(found) == batches.SIZE:
+                outbox.enqueue("users.clean_session_origins", {})
+        return len(held)
 
 
 def end_sessions(sessions: QuerySet[Session]) -> list[UUID]:
@@ -369,17 +395,12 @@ def _credentials(pair: TokenPair) -> Credentials:
     return Credentials(access=pair.access, refresh=pair.refresh, expires_in=pair.expires_in)
 
 
-def _forget_origins_of_a_batch() -> int:
-    told = ~Q(address=None, user_agent="")
-    old = Session.objects.filter(told, created_at__lte=timezone.now() - settings.AUDIT_RETENTION)
-    with transaction.atomic():
-        # What somebody holds at this moment is for the next run: to wait for it would hold all the others.
-        keys = old.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True)
-        return Session.objects.filter(pk__in=list(keys[:PURGE_BATCH])).update(address=None, user_agent="")
-
-
-def _delete_in_batches(model: type[RefreshToken | Session], **expired: datetime) -> int:
-    deleted = 0
-    while keys := list(model.objects.filter(**expired).values_list("pk", flat=True)[:PURGE_BATCH]):
-        deleted += model.objects.filter(pk__in=keys).delete()[0]
-    return deleted
+def _delete_expired_tokens(now: datetime) -> Purged:
+    """Delete a batch of them while their sessions are held: a token names another one, and who holds a session may
+    change both.
+    """
+    expired = RefreshToken.objects.filter(expires_at__lte=now).order_by("expires_at")
+    found = dict(expired.values_list("pk", "session_id")[: batches.SIZE])
+    sessions = batches.hold(Session.objects.filter(pk__in=set(found.values())))
+    count, _ = RefreshToken.objects.filter(pk__in=found, session__in=sessions).delete()
+    return Purged(count, more=len(found) == batches.SIZE and bool(count))

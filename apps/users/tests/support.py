@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -79,6 +80,30 @@ def _redis_at(address: str) -> Iterator[None]:
     with override_settings(CACHES=caches):
         yield
         redis.client().connection_pool.disconnect()
+
+
+def waiting_for_locks() -> int:
+    """Return how many connections of this database wait for a lock of another one."""
+    with connections["default"].cursor() as cursor:
+        # A transaction sees the first look at it again.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until the condition is true.
+
+    Raises:
+        AssertionError: If it was false all the time.
+    """
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def unused_port() -> int:

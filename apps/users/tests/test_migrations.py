@@ -1,7 +1,7 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from apps.users.models import AuditEntry, User
 from apps.users.tests.factories import UserFactory
@@ -43,6 +43,50 @@ def test_the_clean_up_is_scheduled_every_hour_once_and_left_as_somebody_edited_i
     _migrate("0002_row_version")
     _migrate("0003_schedule_clean_up")
     assert not PeriodicTask.objects.get(task=task).enabled
+
+
+NEW = {
+    "users.clean_session_origins",
+    "users.clean_audit_trail",
+    "users.clean_former_addresses",
+    "users.clean_mfa_challenges",
+}
+
+
+def _split_the_clean_up() -> list[PeriodicTask]:
+    PeriodicTask.objects.filter(task__in=NEW).delete()
+    _migrate("0008_audit_by_request")
+    _migrate("0009_schedule_each_clean_up")
+    return list(PeriodicTask.objects.filter(task__in=NEW))
+
+
+def test_what_one_clean_up_did_is_scheduled_as_that_one_was_edited() -> None:
+    daily = CrontabSchedule.objects.create(minute="7", hour="3")
+    PeriodicTask.objects.filter(task="users.clean_expired_tokens").delete()
+    PeriodicTask.objects.create(name="Ours", task="users.clean_expired_tokens", crontab=daily, enabled=False)
+
+    tasks = _split_the_clean_up()
+
+    assert {task.task for task in tasks} == NEW
+    assert {(task.crontab, task.interval, task.enabled) for task in tasks} == {(daily, None, False)}
+
+
+def test_what_one_clean_up_did_is_not_scheduled_where_somebody_took_that_one_out() -> None:
+    PeriodicTask.objects.filter(task="users.clean_expired_tokens").delete()
+
+    assert _split_the_clean_up() == []
+
+
+def test_what_is_scheduled_by_the_name_already_is_left_as_it_is() -> None:
+    PeriodicTask.objects.filter(task="users.clean_audit_trail").delete()
+    _migrate("0002_row_version")
+    _migrate("0009_schedule_each_clean_up")
+    PeriodicTask.objects.filter(task="users.clean_audit_trail").update(enabled=False)
+    _migrate("0008_audit_by_request")
+    _migrate("0009_schedule_each_clean_up")
+
+    row = PeriodicTask.objects.get(task="users.clean_audit_trail")
+    assert (row.interval.every, row.interval.period, row.enabled) == (3_600, "seconds", False)
 
 
 def test_no_audit_entry_can_be_changed_and_none_deleted_by_the_way() -> None:

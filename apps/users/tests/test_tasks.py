@@ -1,13 +1,22 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery import Task
 from django.core import mail
 from django.db import transaction
 
 from apps.users.enums import Notice
-from apps.users.models import AuditEntry, MfaChallenge, RefreshToken, Session
+from apps.users.models import AuditEntry, FormerAddress, MfaChallenge, RefreshToken, Session
 from apps.users.services import NoticeService, UserService
-from apps.users.tasks import clean_expired_tokens, send_security_notice, send_welcome_email
+from apps.users.tasks import (
+    clean_audit_trail,
+    clean_expired_tokens,
+    clean_former_addresses,
+    clean_mfa_challenges,
+    clean_session_origins,
+    send_security_notice,
+    send_welcome_email,
+)
 from apps.users.tests.factories import PASSWORD, UserFactory
 from infrastructure.email.messages import NOTICES
 from infrastructure.queue import outbox
@@ -43,6 +52,13 @@ def test_an_account_that_is_gone_gets_no_mail_and_leaves_no_job_behind() -> None
     assert job.state == OutboxState.DONE
 
 
+def _run(task: Task[[str], None], payload: dict[str, str] | None = None) -> None:
+    """Record the job as beat does, and do what a worker would."""
+    assert task.name is not None
+    task(str(OutboxRow.objects.create(name=task.name, payload=payload or {}, state=OutboxState.PUBLISHED).pk))
+    assert not OutboxRow.objects.exclude(state=OutboxState.DONE).exists()
+
+
 def test_the_hourly_clean_up_removes_what_is_expired() -> None:
     user = UserFactory.create()
     UserService.login(email=user.email, password=PASSWORD)
@@ -51,7 +67,8 @@ def test_the_hourly_clean_up_removes_what_is_expired() -> None:
     for moment in (past, to_come):
         MfaChallenge.objects.create(user=user, version=1, expires_at=moment)
 
-    clean_expired_tokens()
+    _run(clean_expired_tokens)
+    _run(clean_mfa_challenges)
 
     assert (Session.objects.count(), RefreshToken.objects.count()) == (1, 1)
     assert MfaChallenge.objects.get().expires_at == to_come
@@ -64,10 +81,20 @@ def test_the_hourly_clean_up_keeps_no_origin_longer_than_the_audit_trail() -> No
     Session.objects.update(address="192.0.2.1", created_at=long_ago, expires_at=datetime.now(UTC) + timedelta(days=1))
     AuditEntry.objects.create(action="updated", account_id=user.pk, created_at=long_ago)
 
-    clean_expired_tokens()
+    _run(clean_session_origins)
+    _run(clean_audit_trail)
 
     assert Session.objects.get().address is None
     assert [entry.action for entry in AuditEntry.objects.all()] == ["signed_in"]
+
+
+def test_the_hourly_clean_up_removes_former_addresses_that_nobody_could_tell() -> None:
+    former = FormerAddress.objects.create(user=UserFactory.create(), email="ada@example.com")
+    FormerAddress.objects.update(created_at=datetime.now(UTC) - timedelta(days=8))
+
+    _run(clean_former_addresses)
+
+    assert not FormerAddress.objects.filter(pk=former.pk).exists()
 
 
 def test_a_notice_goes_to_the_owner() -> None:

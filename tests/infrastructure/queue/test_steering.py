@@ -1,18 +1,23 @@
 """What an operator does with rows, and what becomes of those that are over."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from infrastructure import batches
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
 from infrastructure.queue.outbox import Depth
 from infrastructure.queue.tasks import clean_outbox
 from tests.infrastructure.queue import example_jobs
 from tests.infrastructure.queue.servers import Broker
+from tests.infrastructure.support import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,7 +97,7 @@ def test_the_clean_up_takes_what_is_over_for_long_and_nothing_else() -> None:
         row(OutboxState.PUBLISHED, created_at=now - 400 * DAY).pk,
     }
 
-    assert not outbox.purge()
+    assert outbox.purge() == 2
 
     assert set(OutboxRow.objects.values_list("pk", flat=True)) == kept
 
@@ -100,7 +105,7 @@ def test_the_clean_up_takes_what_is_over_for_long_and_nothing_else() -> None:
 def test_the_clean_up_goes_on_in_another_job_as_long_as_a_batch_is_full(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "PURGE_BATCH", 2)
+    monkeypatch.setattr(batches, "SIZE", 2)
     for _ in range(3):
         row(OutboxState.DONE, done_at=timezone.now() - 8 * DAY)
     first = OutboxRow.objects.create(name="queue.clean_outbox", payload={}, state=OutboxState.PUBLISHED)
@@ -112,6 +117,23 @@ def test_the_clean_up_goes_on_in_another_job_as_long_as_a_batch_is_full(
     clean_outbox(str(second.pk))
     assert not OutboxRow.objects.filter(name="tests.note").exists()
     assert OutboxRow.objects.filter(name="queue.clean_outbox", state=OutboxState.DONE).count() == 2
+
+
+def test_a_row_that_is_replayed_beside_the_clean_up_is_kept_or_was_gone_before(broker: Broker) -> None:
+    for _ in range(20):
+        dead = row(OutboxState.DEAD, next_attempt_at=timezone.now() - 91 * DAY)
+
+        replayed, purged = at_once(2, partial(_replay_or_purge, dead.pk))
+
+        assert (replayed, purged) in {(1, 0), (0, 1)}
+        assert OutboxRow.objects.filter(pk=dead.pk).exists() == bool(replayed)
+
+
+def _replay_or_purge(key: UUID, number: int) -> int:
+    try:
+        return outbox.replay([key]) if number == 0 else outbox.purge()
+    finally:
+        connections.close_all()
 
 
 def test_the_depth_counts_what_is_not_done_and_tells_how_long_the_oldest_has_waited() -> None:

@@ -5,8 +5,10 @@ import pytest
 from django.utils import timezone
 
 from apps.common.models import IdempotencyKey
-from apps.common.services import IdempotencyService, idempotency
+from apps.common.services import IdempotencyService
 from apps.common.tasks import clean_idempotency_keys
+from infrastructure import batches
+from infrastructure.queue.models import OutboxRow, OutboxState
 
 pytestmark = pytest.mark.django_db
 
@@ -28,17 +30,14 @@ def test_only_what_is_a_day_old_goes() -> None:
     assert IdempotencyKey.objects.get() == young
 
 
-@pytest.mark.layers_off("one statement for each batch, and the batches are tiny here")
-def test_more_keys_than_a_batch_go_in_one_run() -> None:
-    _keys(idempotency.PURGE_BATCH + 1, hours=25)
+def test_more_keys_than_a_batch_are_left_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "SIZE", 2)
+    _keys(3, hours=25)
 
-    assert IdempotencyService.purge_expired() == idempotency.PURGE_BATCH + 1
-    assert not IdempotencyKey.objects.exists()
+    assert IdempotencyService.purge_expired() == 2
+    job = OutboxRow.objects.get()
+    clean_idempotency_keys(str(job.pk))
 
-
-def test_the_hourly_clean_up_does_it() -> None:
-    _keys(1, hours=25)
-
-    clean_idempotency_keys()
-
+    job.refresh_from_db()
+    assert (job.name, job.state) == ("common.clean_idempotency_keys", OutboxState.DONE)
     assert not IdempotencyKey.objects.exists()

@@ -7,10 +7,11 @@ from freezegun import freeze_time
 
 from apps.common.exceptions import InvalidInputError, NotFoundError
 from apps.users.models import User
-from apps.users.services import AvatarService
+from apps.users.services import AvatarService, avatars
 from apps.users.tasks import clean_orphaned_files, remove_file
 from apps.users.tests.factories import UserFactory
 from apps.users.tests.pictures import png
+from apps.users.tests.support import run_jobs
 from infrastructure.queue.models import OutboxRow, OutboxState
 from infrastructure.storage import FileStore
 
@@ -97,6 +98,21 @@ def test_an_upload_for_nobody_leaves_an_orphan_that_the_clean_up_takes() -> None
         assert AvatarService.remove_orphans() == 1
 
     assert files() == [kept]
+
+
+def test_the_clean_up_goes_through_all_files_a_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avatars, "LOOK_AT_ONCE", 2)
+    kept = {AvatarService.replace(user_id=user.pk, content=png()).avatar for user in UserFactory.create_batch(3)}
+    for key in ("avatars/0.webp", *(f"avatars/{uuid4()}/1.webp" for _ in range(3))):
+        FileStore.save(key=key, content=b"x")
+
+    with freeze_time(datetime.now(UTC) + timedelta(hours=2)):
+        AvatarService.remove_orphans()
+        while OutboxRow.objects.exclude(state=OutboxState.DONE).exists():
+            run_jobs()
+
+    assert set(files()) == kept
+    assert [job.name for job in OutboxRow.objects.all()] == ["users.clean_orphaned_files"] * 3
 
 
 @pytest.mark.django_db(transaction=True)

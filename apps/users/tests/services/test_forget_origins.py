@@ -5,9 +5,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.users.models import Session
-from apps.users.services import SessionService, sessions
+from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once
+from apps.users.tests.support import at_once, run_jobs
+from infrastructure import batches
+from infrastructure.queue.models import OutboxRow
 
 
 def _sessions(count: int, *, days: float) -> list[Session]:
@@ -46,11 +48,15 @@ def test_what_is_forgotten_is_not_looked_at_again() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.layers_off("one statement for each batch, and the batches are tiny here")
-def test_more_sessions_than_a_batch_go_in_one_run() -> None:
-    _sessions(sessions.PURGE_BATCH + 1, days=91)
+def test_more_sessions_than_a_batch_are_left_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "SIZE", 2)
+    _sessions(3, days=91)
 
-    assert SessionService.forget_origins() == sessions.PURGE_BATCH + 1
+    assert SessionService.forget_origins() == 2
+    run_jobs()
+
+    assert not Session.objects.exclude(address=None).exists()
+    assert [(job.name, job.state) for job in OutboxRow.objects.all()] == [("users.clean_session_origins", "done")]
 
 
 @pytest.mark.django_db(transaction=True)

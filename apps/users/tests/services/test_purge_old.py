@@ -6,7 +6,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.users.models import AuditEntry
-from apps.users.services import AuditService, audit
+from apps.users.services import AuditService
+from apps.users.tests.support import run_jobs
+from infrastructure import batches
+from infrastructure.queue.models import OutboxRow
 
 pytestmark = pytest.mark.django_db
 
@@ -32,12 +35,15 @@ def test_how_long_entries_stay_is_a_setting(settings: Settings) -> None:
     assert AuditService.purge_old() == 1
 
 
-@pytest.mark.layers_off("one statement for each batch, and the batches are tiny here")
-def test_more_entries_than_a_batch_go_in_one_run() -> None:
-    _entries(audit.PURGE_BATCH + 1, days=91)
+def test_more_entries_than_a_batch_are_left_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "SIZE", 2)
+    _entries(3, days=91)
 
-    assert AuditService.purge_old() == audit.PURGE_BATCH + 1
+    assert AuditService.purge_old() == 2
+    run_jobs()
+
     assert not AuditEntry.objects.exists()
+    assert [(job.name, job.state) for job in OutboxRow.objects.all()] == [("users.clean_audit_trail", "done")]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -45,7 +51,10 @@ def test_after_a_purge_entries_are_as_safe_as_before() -> None:
     _entries(1, days=91)
     [young] = _entries(1, days=1)
 
-    AuditService.purge_old()
+    with transaction.atomic():
+        AuditService.purge_old()
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            young.delete()
 
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         young.delete()
