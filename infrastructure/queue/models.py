@@ -66,16 +66,17 @@ class OutboxQuerySet(models.QuerySet["OutboxRow"]):
         return self.filter(state=OutboxState.DEAD, next_attempt_at__lte=Now() - KEEP_DEAD)
 
     def in_order(self) -> Self:
-        """Leave out every row whose order key still has an earlier unfinished one."""
-        earlier = (
-            OutboxRow.objects.filter(order_key=models.OuterRef("order_key"), state__in=_UNFINISHED)
-            .filter(
-                models.Q(created_at__lt=models.OuterRef("created_at"))
-                | models.Q(created_at=models.OuterRef("created_at"), id__lt=models.OuterRef("id"))
-            )
-            .values("id")
-        )
-        return self.filter(~models.Exists(earlier))
+        """Leave out every row whose order key still has an earlier unfinished one.
+
+        By one look into an index for each row. To look for any earlier row instead makes PostgreSQL join all with all,
+        and a key whose first row is stuck for a day can have many.
+        """
+        first = OutboxRow.objects.first_of_key(models.OuterRef("order_key")).values("id")
+        return self.filter(models.Q(order_key=None) | models.Q(id=models.Subquery(first)))
+
+    def first_of_key(self, order_key: str | models.OuterRef) -> Self:
+        """The row of a key whose turn it is, whether it waits or is on its way."""
+        return self.unfinished().filter(order_key=order_key).order_by("created_at", "id")[:1]
 
 
 class OutboxRow(models.Model):

@@ -37,7 +37,7 @@ def kept() -> Iterator[list[Message]]:
     app.loader.import_default_modules()
     messages: list[Message] = []
     patches = Patches()
-    patches.put(app, "send_task", _keeping(app, messages))
+    patches.put(app.amqp, "send_task_message", _keeping(app, messages))
     try:
         yield messages
     finally:
@@ -67,17 +67,16 @@ def _run(message: Message) -> None:
     )
 
 
-def _keeping(app: Celery, messages: list[Message]) -> Callable[..., Any]:
-    original = app.send_task
+def _keeping(app: Celery, messages: list[Message]) -> Callable[..., None]:
+    original = app.amqp.send_task_message
 
-    def send_task(name: str, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> Any:
+    def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> None:
         if name not in app.tasks:
-            return original(name, args=args, kwargs=kwargs, task_id=task_id, **options)
+            original(producer, name, message, **options)
+            return
         stack.side_effect(f"the message of task {name}")
-        result = app.AsyncResult(task_id or f"kept-{len(messages)}")
         # Through JSON, as it would come to a worker.
-        args, kwargs = json.loads(json.dumps([list(args or ()), dict(kwargs or {})]))
-        messages.append(Message(str(result.id), name, args, kwargs))
-        return result
+        args, kwargs, _ = json.loads(json.dumps(message.body))
+        messages.append(Message(message.headers["id"], name, args, kwargs))
 
-    return send_task
+    return send_task_message

@@ -7,6 +7,7 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
+from celery import current_app
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -87,9 +88,9 @@ class TestRelay:
     ) -> None:
         done, open_ = row(), row()
         use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
-        [*claimed] = publisher._claim(OutboxRow.objects.waiting())
+        claimed = publisher._claim(OutboxRow.objects.waiting(), "next_attempt_at")
         OutboxRow.objects.filter(id=done).update(state=OutboxState.DONE, done_at=timezone.now())
-        assert publisher._send(claimed) == 0
+        assert not publisher._send([message for message, _ in claimed])
         assert OutboxRow.objects.get(id=done).state == OutboxState.DONE
         assert OutboxRow.objects.get(id=open_).state == OutboxState.PENDING
 
@@ -110,8 +111,37 @@ class TestRelay:
         assert sum(counts) == 1_000
         assert sorted(sent(broker)) == sorted(made.id for made in rows)
 
+    def test_begins_no_batch_after_its_time(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(publisher, "BATCH", 2)
+        for _ in range(3):
+            row()
+        assert publisher.relay(seconds=0) == 0
+        assert publisher.relay(seconds=60) == 3
+
+    def test_sends_the_message_that_celery_itself_would_send(self, broker: Broker) -> None:
+        # Of a name that Celery does not know: to others it adds their time limits, which the worker knows as well.
+        key = OutboxRow.objects.create(name="tests.elsewhere", payload={}).pk
+        publisher.relay()
+        current_app.send_task("tests.elsewhere", args=[str(key)], task_id=str(key))
+        ours, celerys = (json.loads(message) for message in broker.messages())
+        for message in (ours, celerys):
+            # There are no results and no answers, and each delivery has a number.
+            del message["headers"]["ignore_result"]
+            del message["properties"]["reply_to"], message["properties"]["delivery_tag"]
+        assert ours == celerys
+
 
 class TestOrderKey:
+    def test_of_a_key_that_is_stuck_holds_nobody_else_up(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(publisher, "BATCH", 2)
+        row(age=timedelta(hours=2), order_key="stuck", state=OutboxState.PUBLISHED)
+        OutboxRow.objects.update(published_at=timezone.now())
+        for _ in range(5):
+            row(age=timedelta(hours=1), order_key="stuck")
+        free = [row(age=timedelta(seconds=seconds)) for seconds in (3, 2, 1)]
+        assert publisher.relay() == 3
+        assert sent(broker) == free
+
     def test_holds_the_next_row_back_until_the_one_before_is_done(self, broker: Broker) -> None:
         with transaction.atomic():
             first, second, third = (
