@@ -19,6 +19,9 @@ from infrastructure.queue.models import BeatLease
 # Seconds between two looks at a lease that another beat holds, and after a fault.
 STAND_BY: Final = 5.0
 
+# By which the clocks of two beats may differ.
+SKEW: Final = timedelta(seconds=10)
+
 log = structlog.get_logger("layerline.queue")
 
 
@@ -37,6 +40,7 @@ class LeasedScheduler(DatabaseScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._holder = uuid4()
         self._holding = False
+        self._looked_at = timezone.now()
         super().__init__(*args, **kwargs)
         # The names of all jobs are known only once their modules are imported.
         self.app.loader.import_default_modules()
@@ -44,6 +48,7 @@ class LeasedScheduler(DatabaseScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Fire what is due; return the seconds until the next look."""
         try:
+            self._look_at_the_clock()
             if not self._hold():
                 return STAND_BY
             return float(super().tick(*args, **kwargs))
@@ -51,6 +56,21 @@ class LeasedScheduler(DatabaseScheduler):
             log.warning("beat_paused", error=type(error).__name__)
             self._read_afresh()
             return STAND_BY
+
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
+        """Read the schedule; what was fired in the future counts from now on.
+
+        A clock that is set back by an hour would keep everything from being due for an hour, the relay included.
+        """
+        entries: dict[str, ModelEntry] = super().all_as_schedule()
+        now = timezone.now()
+        for entry in entries.values():
+            if _last_run(entry) > now + SKEW:
+                entry.last_run_at = now
+                if self._holding:
+                    # Or it would count anew at each reading, which comes every five minutes.
+                    PeriodicTask.objects.filter(pk=entry.model.pk).update(last_run_at=now)
+        return entries
 
     def reserve(self, entry: ModelEntry) -> ModelEntry:
         """Return the entry as it is after its firing; `apply_entry` writes that down together with the firing."""
@@ -82,14 +102,26 @@ class LeasedScheduler(DatabaseScheduler):
         self._holding = held
         return held
 
+    def _look_at_the_clock(self) -> None:
+        now = timezone.now()
+        if now < self._looked_at - SKEW:
+            log.warning("clock_set_back", seconds=round((self._looked_at - now).total_seconds()))
+            self._read_afresh()
+        self._looked_at = now
+
     def _read_afresh(self) -> None:
         self._initial_read = True
         self._heap = None
 
 
+def _last_run(entry: ModelEntry) -> datetime:
+    last: datetime = maybe_make_aware(entry.last_run_at)
+    return last
+
+
 def due_at(entry: ModelEntry) -> datetime:
     """Return the moment for which the entry is due, the same for every beat that reads the schedule."""
-    last: datetime = maybe_make_aware(entry.last_run_at)
+    last = _last_run(entry)
     match entry.schedule:
         case schedules.crontab() as crontab:
             start, ends_in, _ = crontab.remaining_delta(last)

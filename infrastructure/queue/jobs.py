@@ -8,18 +8,19 @@ from uuid import UUID
 
 import structlog
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
 from infrastructure import faults
 from infrastructure.queue import publisher
-from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.models import OutboxRow, OutboxState, database_now
 
 type Work = Callable[..., None]
 
 log = structlog.get_logger("layerline.queue")
 
 _names: Final[set[str]] = set()
+_FAILED_FIELDS: Final = ("state", "attempts", "started_at", "next_attempt_at", "first_failed_at", "last_error")
 
 
 def job(*, name: str) -> Callable[[Work], Task[[str], None]]:
@@ -63,6 +64,26 @@ class WorkerDiedError(Exception):
     """What is recorded for attempts that could not record anything themselves."""
 
 
+class UnknownJobError(Exception):
+    """What is recorded for a row that was sent to workers of which none knew its name."""
+
+
+def fail_unknown() -> int:
+    """Let rows fail that workers refuse since no job has their name (any more), and return how many did.
+
+    They are tried again like after any failure: with the next release the job may be back. Without this they would be
+    sent every three minutes for ever, and hold up the rows of their order key.
+    """
+    lost = OutboxRow.objects.lost().exclude(name__in=_names).order_by("published_at")
+    with transaction.atomic():
+        rows = list(lost.select_for_update(skip_locked=True)[: publisher.BATCH])
+        for row in rows:
+            row.attempts += 1
+            _fail(row, UnknownJobError(f"No job is called {row.name}."))
+        OutboxRow.objects.bulk_update(rows, _FAILED_FIELDS)
+    return len(rows)
+
+
 def _run(row_id: UUID, work: Work) -> None:
     if _start(row_id):
         _finish(row_id, work)
@@ -79,16 +100,17 @@ def _start(row_id: UUID) -> bool:
         if row is None:
             return False
         if row.killed_too_many_processes():
-            row.mark_failed(WorkerDiedError(f"{row.attempts} attempts, the last without an outcome"), timezone.now())
+            _fail(row, WorkerDiedError(f"{row.attempts} attempts, the last without an outcome"))
             _record(row)
             return False
-        row.mark_started(timezone.now())
+        row.mark_started()
         row.save()
     return True
 
 
 def _finish(row_id: UUID, work: Work) -> None:
     with transaction.atomic(durable=True):
+        _be_let_go_if_frozen()
         row = _lock(row_id)
         if row is None:
             return
@@ -100,9 +122,20 @@ def _finish(row_id: UUID, work: Work) -> None:
         _record(row)
 
 
+def _be_let_go_if_frozen() -> None:
+    """Let the database end this transaction if it hears nothing for longer than a job may take.
+
+    A machine that loses its power says no goodbye, and its locks would stay for hours. It also takes the place of a
+    shorter time that somebody set for all, which would end each attempt after its mail was sent.
+    """
+    with connection.cursor() as cursor:
+        milliseconds = str(1_000 * (settings.CELERY_TASK_TIME_LIMIT + 10))
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [milliseconds])
+
+
 def _lock(row_id: UUID) -> OutboxRow | None:
-    """Hold the row: a second message for it waits here until this transaction ends, and then finds the row done."""
-    return OutboxRow.objects.runnable().select_for_update().filter(id=row_id).first()
+    """Hold the row, unless somebody else does: a second message for it has nothing to do."""
+    return OutboxRow.objects.runnable().select_for_update(skip_locked=True).filter(id=row_id).first()
 
 
 def _record(row: OutboxRow) -> None:
@@ -120,15 +153,19 @@ def _attempt(row: OutboxRow, work: Work) -> None:
             # Deferred constraints would fail at the commit, where no outcome can be recorded any more.
             connection.check_constraints()
     except Exception as error:  # noqa: BLE001  # whatever a job raises is recorded in its row
-        row.mark_failed(error, timezone.now())
-        if row.attempts == 1 or row.state == OutboxState.DEAD:
-            faults.met.send_robust(sender=OutboxRow, error=error)
-        report = log.error if row.state == OutboxState.DEAD else log.warning
-        # Where and not what: an exception's own text may hold what the job worked on.
-        report("job_failed", error=row.last_error, attempts=row.attempts, places=_places(error))
+        _fail(row, error)
     else:
-        row.mark_done(timezone.now())
+        row.mark_done()
         log.info("job_done", attempts=row.attempts, duration_ms=round((perf_counter() - started) * 1_000, 1))
+
+
+def _fail(row: OutboxRow, error: Exception) -> None:
+    row.mark_failed(error, database_now())
+    if row.attempts == 1 or row.state == OutboxState.DEAD:
+        faults.met.send_robust(sender=OutboxRow, error=error)
+    report = log.error if row.state == OutboxState.DEAD else log.warning
+    # Where and not what: an exception's own text may hold what the job worked on.
+    report("job_failed", error=row.last_error, attempts=row.attempts, places=_places(error))
 
 
 def _places(error: Exception) -> list[str]:

@@ -1,9 +1,10 @@
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from secrets import SystemRandom
 from typing import Final, Self
 from uuid import UUID
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Now
 from uuid6 import uuid7
 
@@ -13,6 +14,7 @@ from infrastructure.origin import REQUEST_ID_LENGTH
 # What is published and not done after this time is taken for lost: longer than the broker needs to return the work of
 # a worker that died (visibility timeout, then the next sweep), so that a job that merely waits is seldom sent twice.
 LOST_AFTER: Final = timedelta(seconds=180)
+LONGEST_WAIT: Final = timedelta(hours=1)
 FIRST_DELAY: Final = timedelta(seconds=60)
 LONGEST_DELAY: Final = timedelta(hours=1)
 GIVE_UP_AFTER: Final = timedelta(hours=24)
@@ -46,9 +48,14 @@ class OutboxQuerySet(models.QuerySet["OutboxRow"]):
         """Rows that the broker does not have and whose time has come."""
         return self.filter(state=OutboxState.PENDING, next_attempt_at__lte=Now())
 
-    def lost(self) -> Self:
-        """Rows that the broker was given and that nobody finished in time."""
-        return self.filter(state=OutboxState.PUBLISHED, published_at__lte=Now() - LOST_AFTER)
+    def lost(self, *, unless_waiting: Collection[str] = ()) -> Self:
+        """Rows that the broker was given and that nobody finished in time.
+
+        Args:
+            unless_waiting: Names of jobs that wait for their turn there, which is no loss for LONGEST_WAIT.
+        """
+        lost = self.filter(state=OutboxState.PUBLISHED, published_at__lte=Now() - LOST_AFTER)
+        return lost.exclude(name__in=unless_waiting, published_at__gt=Now() - LONGEST_WAIT)
 
     def runnable(self) -> Self:
         """Rows that a worker may run: a message that outlived its row's failure must not cut the pause short."""
@@ -141,18 +148,22 @@ class OutboxRow(models.Model):
     def killed_too_many_processes(self) -> bool:
         return self.started_at is not None and self.attempts >= IMMEDIATE_ATTEMPTS
 
-    def mark_started(self, now: datetime) -> None:
+    def mark_started(self) -> None:
         self.attempts += 1
-        self.started_at = now
+        self.started_at = Now()
 
-    def mark_done(self, now: datetime) -> None:
+    def mark_done(self) -> None:
         self.state = OutboxState.DONE
         self.started_at = None
-        self.done_at = now
+        self.done_at = Now()
         self.last_error = ""
 
     def mark_failed(self, error: Exception, now: datetime) -> None:
-        """Set the next attempt: after 60 s, then twice as long each time up to an hour, and none after 24 hours."""
+        """Set the next attempt: after 60 s, then twice as long each time up to an hour, and none after 24 hours.
+
+        Args:
+            now: By the database's clock: a row that waits by another one could wait for years, or end at once.
+        """
         self.started_at = None
         self.last_error = describe(error)
         self.first_failed_at = self.first_failed_at or now
@@ -194,6 +205,13 @@ class BeatLease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.holder} until {self.expires_at:%H:%M:%S}"
+
+
+def database_now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        (now,) = cursor.fetchone()
+    return now  # type: ignore[no-any-return]  # a column of this type
 
 
 def describe(error: Exception) -> str:

@@ -9,14 +9,17 @@ from uuid import UUID
 
 import structlog
 from celery import current_app
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from infrastructure import batches
 from infrastructure.queue.models import OutboxQuerySet, OutboxRow, OutboxState
 
 BATCH: Final = 500
+# Messages in one queue.
+CROWD: Final = 1_000
 # Seconds. A broker that does not answer costs each try the socket timeout: the relay pays it, not every request.
 BROKER_PAUSE: Final = 5.0
 # What another relay holds is left to it. Nothing is locked beyond the statement, whatever becomes of this process.
@@ -26,6 +29,8 @@ UPDATE outbox SET state = 'published', published_at = statement_timestamp()
 FROM chosen WHERE outbox.id = chosen.id
 RETURNING outbox.id, outbox.name, chosen.at
 """
+
+_BROKER_ERRORS: Final = (KombuError, RedisError, OSError)
 
 log = structlog.get_logger("layerline.queue")
 
@@ -89,9 +94,7 @@ def relay(*, seconds: float = inf) -> int:
         The number of rows sent.
     """
     end = monotonic() + seconds
-    return _relay(OutboxRow.objects.waiting().in_order(), "next_attempt_at", end) + _relay(
-        OutboxRow.objects.lost(), "published_at", end
-    )
+    return _relay(OutboxRow.objects.waiting().in_order(), "next_attempt_at", end) + _relay_lost(end)
 
 
 def _relay(rows: OutboxQuerySet, column: str, end: float) -> int:
@@ -106,6 +109,28 @@ def _relay(rows: OutboxQuerySet, column: str, end: float) -> int:
         # would cost more than what is sent.
         rows = rows.filter(**{f"{column}__gte": claimed[-1].since})
     return total
+
+
+def _relay_lost(end: float) -> int:
+    if not OutboxRow.objects.lost().exists():
+        return 0
+    try:
+        waiting = _in_a_crowd()
+    except _BROKER_ERRORS as error:
+        log.warning("broker_away", error=type(error).__name__)
+        return 0
+    return _relay(OutboxRow.objects.lost(unless_waiting=waiting), "published_at", end)
+
+
+def _in_a_crowd() -> list[str]:
+    """Return the names of jobs whose queue is so long that those that count as lost are most likely in it.
+
+    To send them again would make it longer, and again and again: workers that are too slow, or away, would fill Redis.
+    """
+    amqp = current_app.amqp
+    with current_app.producer_or_acquire() as producer:
+        crowded = {queue for queue in amqp.queues if producer.channel.queue_declare(queue).message_count >= CROWD}
+    return [name for name in current_app.tasks if amqp.router.route({}, name)["queue"].name in crowded]
 
 
 def _claim(rows: OutboxQuerySet, column: str) -> list[Claimed]:
@@ -127,17 +152,26 @@ def _send(messages: Sequence[Message]) -> bool:
         with current_app.producer_or_acquire() as producer, producer.batch(max_size=BATCH):
             _put(producer, messages)
         taken = True
-    except (KombuError, RedisError, OSError) as error:
+    except _BROKER_ERRORS as error:
         broker_pause.begin()
         log.warning("broker_away", error=type(error).__name__, waiting=len(messages))
     else:
         broker_pause.end()
     finally:
         if not taken:
-            # When only the broker's answer was lost, a worker may have the row, and even be done with it.
-            rows = OutboxRow.objects.filter(id__in=[message.row_id for message in messages])
-            rows.filter(state=OutboxState.PUBLISHED).update(state=OutboxState.PENDING)
+            _take_back(messages)
     return taken
+
+
+def _take_back(messages: Sequence[Message]) -> None:
+    """Let the rows wait again.
+
+    Where only the broker's answer was lost, a worker may be done with one or have it in hand: that one is left alone,
+    and nobody waits here until it is done.
+    """
+    rows = OutboxRow.objects.filter(state=OutboxState.PUBLISHED, id__in=[message.row_id for message in messages])
+    with transaction.atomic():
+        OutboxRow.objects.filter(id__in=batches.hold(rows)).update(state=OutboxState.PENDING)
 
 
 def _put(producer: Any, messages: Sequence[Message]) -> None:

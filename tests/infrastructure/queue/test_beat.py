@@ -154,6 +154,40 @@ def test_an_edit_acts_at_the_next_look(scheduler: LeasedScheduler, task: Periodi
     assert fired() == []
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_from_being_due(scheduler: LeasedScheduler, broker: Broker) -> None:
+    PeriodicTask.objects.update(task="queue.relay_outbox", kwargs="{}")
+    hourly = IntervalSchedule.objects.create(every=3600, period="seconds")
+    PeriodicTask.objects.create(name="Hourly", task="tests.note", interval=hourly, last_run_at=MOMENT)
+    with freeze_time(MOMENT + timedelta(seconds=1)):
+        scheduler.tick()
+    assert len(broker.messages("maintenance")) == 1
+
+    earlier = MOMENT - timedelta(hours=1)
+    with freeze_time(earlier):
+        scheduler.tick()
+    for seconds in (1.1, 2.2):
+        with freeze_time(earlier + timedelta(seconds=seconds)):
+            scheduler.tick()
+
+    assert len(broker.messages("maintenance")) == 3
+    with freeze_time(earlier + timedelta(seconds=3601)):
+        while scheduler.tick() == 0:
+            pass
+    assert fired() == [earlier + timedelta(hours=1)]
+
+
+def test_what_another_beat_fired_by_a_clock_that_was_ahead_is_due_by_this_one(broker: Broker) -> None:
+    PeriodicTask.objects.update(last_run_at=MOMENT + timedelta(days=1))
+    scheduler = LeasedScheduler(app=current_app)
+
+    with freeze_time(MOMENT):
+        scheduler.tick()
+    with freeze_time(MOMENT + timedelta(seconds=1)):
+        scheduler.tick()
+
+    assert fired() == [MOMENT + timedelta(seconds=1)]
+
+
 def test_a_crontab_is_due_at_its_minute_whenever_it_is_looked_at(
     scheduler: LeasedScheduler, task: PeriodicTask
 ) -> None:

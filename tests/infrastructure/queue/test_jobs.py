@@ -1,5 +1,7 @@
 import json
 import logging
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -10,13 +12,16 @@ import pytest
 import structlog
 from celery import current_app
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
+from freezegun import freeze_time
 
 from infrastructure import faults
 from infrastructure.queue import jobs
 from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.tasks import relay_outbox
 from tests.infrastructure.queue import example_jobs
+from tests.infrastructure.queue.servers import Broker
 
 
 def published(name: str, payload: dict[str, Any] | None = None, **fields: Any) -> OutboxRow:
@@ -160,6 +165,118 @@ class TestFailure:
         with caplog.at_level(logging.INFO, logger="layerline.queue"):
             run(published("tests.write_then_fail", first_failed_at=timezone.now() - timedelta(days=2)))
         assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong_by", [timedelta(days=365), timedelta(days=-365)])
+def test_a_clock_that_is_wrong_makes_no_failed_job_wait_for_years_or_end_at_once(wrong_by: timedelta) -> None:
+    before = timezone.now()
+    row = published("tests.write_then_fail")
+
+    with freeze_time(before + wrong_by):
+        run(row)
+
+    assert (row.state, row.attempts) == (OutboxState.PENDING, 1)
+    assert timedelta(seconds=54) <= row.next_attempt_at - before <= timedelta(seconds=70)
+    OutboxRow.objects.update(state=OutboxState.PUBLISHED)
+    with freeze_time(before - wrong_by):
+        run(row)
+    assert (row.state, row.attempts) == (OutboxState.PENDING, 2)
+
+
+@pytest.mark.django_db
+class TestUnknownName:
+    """What becomes of a row of which no job has the name: after a release that was taken back, or before its time."""
+
+    def lost(self, name: str = "tests.of_another_release", **fields: Any) -> OutboxRow:
+        row = published(name, **fields)
+        OutboxRow.objects.filter(pk=row.pk).update(published_at=timezone.now() - timedelta(seconds=181))
+        return row
+
+    def test_is_a_failure_once_the_row_counts_as_lost(self) -> None:
+        row, before = self.lost(), timezone.now()
+
+        assert [jobs.fail_unknown() for _ in range(2)] == [1, 0]
+
+        row.refresh_from_db()
+        assert (row.state, row.attempts) == (OutboxState.PENDING, 1)
+        assert row.last_error == "UnknownJobError: No job is called tests.of_another_release."
+        assert timedelta(seconds=54) <= row.next_attempt_at - before <= timedelta(seconds=67)
+
+    def test_is_dead_after_24_hours_and_holds_up_its_order_key_no_longer(self, broker: Broker) -> None:
+        row = self.lost(attempts=30, first_failed_at=timezone.now() - timedelta(hours=24), order_key="a")
+        following = OutboxRow.objects.create(name="tests.note", payload={"text": "x"}, order_key="a")
+
+        relay_outbox()
+
+        states = dict(OutboxRow.objects.values_list("pk", "state"))
+        assert states == {row.pk: OutboxState.DEAD, following.pk: OutboxState.PUBLISHED}
+
+    def test_is_none_where_the_job_is_back(self, broker: Broker) -> None:
+        row = self.lost("tests.note", payload={"text": "x"})
+
+        relay_outbox()
+
+        assert (run(row).state, row.attempts) == (OutboxState.DONE, 1)
+
+    def test_is_looked_for_among_lost_rows_alone(self) -> None:
+        published("tests.of_another_release")
+        OutboxRow.objects.create(name="tests.of_another_release", payload={})
+
+        assert jobs.fail_unknown() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_for_a_row_that_another_worker_has_in_hand_has_nothing_to_do_and_does_not_wait() -> None:
+    row = published("tests.note", {"text": "x"})
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert jobs._lock(row.pk) is not None
+        assert not pool.submit(_start_alone, row.pk).result(timeout=10)
+
+    assert run(row).attempts == 1
+
+
+def _start_alone(row_id: UUID) -> bool:
+    try:
+        return jobs._start(row_id)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTimeLimitsOfTheDatabase:
+    @pytest.fixture(autouse=True)
+    def _limits(self) -> Iterator[None]:
+        """What an operator may have set for all connections."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = '200ms'; SET statement_timeout = '300ms'")
+            yield
+            cursor.execute("RESET idle_in_transaction_session_timeout; RESET statement_timeout")
+
+    def test_a_job_may_be_silent_for_longer_than_others(self) -> None:
+        row = published("tests.note")
+
+        jobs._start(row.pk)
+        jobs._finish(row.pk, lambda key: time.sleep(0.5))
+
+        row.refresh_from_db()
+        assert row.state == OutboxState.DONE
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            assert cursor.fetchone() == ("200ms",)
+
+    def test_a_statement_that_takes_too_long_is_a_failure_like_any_other(self) -> None:
+        def work(key: UUID) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(5)")
+
+        row = published("tests.note")
+        jobs._start(row.pk)
+        jobs._finish(row.pk, work)
+
+        row.refresh_from_db()
+        assert (row.state, row.attempts) == (OutboxState.PENDING, 1)
+        assert row.last_error == "OperationalError: canceling statement due to statement timeout"
 
 
 @pytest.mark.django_db

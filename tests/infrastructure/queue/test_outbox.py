@@ -4,17 +4,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import structlog
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from kombu import pools
 
 from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
+from infrastructure.queue.outbox import PAYLOAD_BYTES
 from tests.infrastructure.queue.conftest import use_broker
 from tests.infrastructure.queue.servers import Broker, free_port
 
@@ -98,6 +101,22 @@ class TestRow:
         with pytest.raises(TypeError, match=r"tests\.note"):
             outbox.enqueue("tests.note", payload)
         assert OutboxRow.objects.count() == 0
+
+    def test_is_not_made_of_a_payload_that_is_no_place_for_contents(self) -> None:
+        room = PAYLOAD_BYTES - len('{"text": ""}')
+        outbox.enqueue("tests.note", {"text": "x" * room})
+        with pytest.raises(ValueError, match=r"'tests\.note' is larger than 16,384 bytes: record ids"):
+            outbox.enqueue("tests.note", {"text": "x" * (room + 1)})
+        assert OutboxRow.objects.count() == 1
+
+    def test_is_the_last_of_its_order_key_even_if_the_clock_was_set_back(self) -> None:
+        first = outbox.enqueue("tests.note", {"text": "first"}, order_key="a")
+        OutboxRow.objects.update(created_at=Now() + timedelta(hours=1))
+        second, third = (outbox.enqueue("tests.note", {"text": "x"}, order_key="a") for _ in range(2))
+        outbox.enqueue("tests.note", {"text": "x"}, order_key="b")
+
+        in_order = OutboxRow.objects.filter(order_key="a").order_by("created_at", "id")
+        assert list(in_order.values_list("pk", flat=True)) == [first, second, third]
 
     def test_is_refused_by_the_database_in_a_state_that_does_not_exist(self) -> None:
         key = outbox.enqueue("tests.note", {"text": "hello"})

@@ -2,6 +2,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from threading import Barrier
 from uuid import UUID
@@ -22,12 +23,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def row(
-    *, age: timedelta = timedelta(), state: OutboxState = OutboxState.PENDING, order_key: str | None = None
+    *,
+    age: timedelta = timedelta(),
+    state: OutboxState = OutboxState.PENDING,
+    order_key: str | None = None,
+    name: str = "tests.note",
 ) -> UUID:
     """Put in a row as it stands after this time."""
     then = timezone.now() - age
     made = OutboxRow.objects.create(
-        name="tests.note",
+        name=name,
         payload={"text": "hello"},
         state=state,
         order_key=order_key,
@@ -38,8 +43,8 @@ def row(
     return made.id
 
 
-def sent(broker: Broker) -> list[UUID]:
-    return [UUID(json.loads(message)["headers"]["id"]) for message in broker.messages()]
+def sent(broker: Broker, queue: str = "celery") -> list[UUID]:
+    return [UUID(json.loads(message)["headers"]["id"]) for message in broker.messages(queue)]
 
 
 @pytest.fixture
@@ -93,6 +98,49 @@ class TestRelay:
         assert not publisher._send([message for message, _ in claimed])
         assert OutboxRow.objects.get(id=done).state == OutboxState.DONE
         assert OutboxRow.objects.get(id=open_).state == OutboxState.PENDING
+
+    def test_takes_back_nothing_that_a_worker_has_in_hand_and_does_not_wait_for_it(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch, parallel: ThreadPoolExecutor
+    ) -> None:
+        in_hand, free = row(), row()
+        use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
+        claimed = publisher._claim(OutboxRow.objects.waiting(), "next_attempt_at")
+
+        def send() -> bool:
+            try:
+                return publisher._send([message for message, _ in claimed])
+            finally:
+                connection.close()
+
+        with transaction.atomic():
+            OutboxRow.objects.select_for_update().get(pk=in_hand)
+            assert not parallel.submit(send).result(timeout=10)
+        assert OutboxRow.objects.get(id=in_hand).state == OutboxState.PUBLISHED
+        assert OutboxRow.objects.get(id=free).state == OutboxState.PENDING
+
+    def test_does_not_make_a_long_queue_longer_for_an_hour(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(publisher, "CROWD", 2)
+        recent, old = (row(age=timedelta(minutes=age), state=OutboxState.PUBLISHED) for age in (59, 61))
+        mail = row(age=timedelta(minutes=59), state=OutboxState.PUBLISHED, name="users.send_verification")
+        with closing(broker.client) as client:
+            client.lpush("celery", *[json.dumps({"headers": {"id": UUID(int=0).hex}})] * 2)
+            publisher.relay()
+            assert sent(broker) == [UUID(int=0), UUID(int=0), old]
+            assert sent(broker, "mail") == [mail]
+            client.delete("celery")
+            publisher.relay()
+            assert sent(broker) == [recent]
+
+    def test_sends_nothing_again_while_nobody_knows_how_long_the_queues_are(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lost = row(age=timedelta(minutes=4), state=OutboxState.PUBLISHED)
+        before = OutboxRow.objects.values().get()
+        use_broker(f"redis://127.0.0.1:{free_port()}/0", monkeypatch)
+        assert publisher.relay() == 0
+        assert OutboxRow.objects.values().get(pk=lost) == before
 
     def test_sends_no_row_twice_when_four_run_at_once(self, broker: Broker, parallel: ThreadPoolExecutor) -> None:
         then = timezone.now()

@@ -58,6 +58,34 @@ def test_tells_a_beat_that_is_running() -> None:
     assert PeriodicTasks.objects.get().last_update >= before
 
 
+def test_a_task_that_takes_over_is_due_as_the_one_that_did_its_work_was_edited() -> None:
+    seed(seconds=90)
+    PeriodicTask.objects.update(enabled=False, expire_seconds=7)
+
+    seed_periodic(apps, name="Wipe", task="tests.wipe", every=timedelta(seconds=60), like="tests.tidy_up")
+
+    task = PeriodicTask.objects.get(name="Wipe")
+    assert (task.task, task.enabled, task.expire_seconds, task.interval.every) == ("tests.wipe", False, 7, 90)
+
+
+def test_nothing_takes_over_from_a_task_that_somebody_took_out() -> None:
+    seed_periodic(apps, name="Wipe", task="tests.wipe", every=timedelta(seconds=60), like="tests.tidy_up")
+
+    assert not PeriodicTask.objects.exists()
+
+
+@pytest.mark.parametrize(("edited", "left"), [(5, 60), (7, 7), (None, None)])
+def test_a_relay_may_wait_for_a_minute_unless_somebody_said_otherwise(edited: int | None, left: int | None) -> None:
+    importlib.import_module("infrastructure.queue.migrations.0002_seed_the_relay").seed(apps, None)
+    PeriodicTask.objects.update(expire_seconds=edited)
+    PeriodicTasks.objects.all().delete()
+
+    importlib.import_module("infrastructure.queue.migrations.0005_let_relays_wait_longer").let_wait(apps, None)
+
+    assert PeriodicTask.objects.get().expire_seconds == left
+    assert PeriodicTasks.objects.exists() == (edited == 5)
+
+
 def test_the_relay_is_seeded_every_five_seconds_under_its_celery_name() -> None:
     importlib.import_module("infrastructure.queue.migrations.0002_seed_the_relay").seed(apps, None)
     task = PeriodicTask.objects.get()

@@ -1,17 +1,19 @@
 """What an operator does with rows, and what becomes of those that are over."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from infrastructure import batches
-from infrastructure.queue import outbox
+from infrastructure.queue import outbox, publisher
 from infrastructure.queue.models import OutboxRow, OutboxState
 from infrastructure.queue.outbox import Depth
 from infrastructure.queue.tasks import clean_outbox
@@ -22,6 +24,9 @@ from tests.infrastructure.support import at_once
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DAY = timedelta(days=1)
+STEERED = [OutboxState.PENDING, OutboxState.DEAD, OutboxState.PUBLISHED]
+
+type Steer = Callable[[Iterable[UUID]], int]
 
 
 def row(state: OutboxState, **fields: Any) -> OutboxRow:
@@ -129,9 +134,101 @@ def test_a_row_that_is_replayed_beside_the_clean_up_is_kept_or_was_gone_before(b
         assert OutboxRow.objects.filter(pk=dead.pk).exists() == bool(replayed)
 
 
-def _replay_or_purge(key: UUID, number: int) -> int:
+def _replay_or_purge(key: UUID, number: int) -> Any:
+    return _alone(outbox.replay, [key]) if number == 0 else _alone(outbox.purge)
+
+
+class TestOrderKey:
+    def test_a_dead_row_that_is_replayed_is_the_last_of_its_key(self, broker: Broker) -> None:
+        first, second = (row(OutboxState.DEAD, order_key="a") for _ in range(2))
+        running = row(OutboxState.PUBLISHED, order_key="a")
+        waiting = row(OutboxState.PENDING, order_key="a")
+
+        assert outbox.replay([first.pk, second.pk]) == 2
+
+        # None beside the one that a worker has: they have their turns one after the other.
+        assert broker.messages() == []
+        turns = [waiting, first, second]
+        for one, following in zip([running, *turns], [*turns, None], strict=True):
+            example_jobs.note(str(one.pk))
+            in_hand = OutboxRow.objects.filter(state=OutboxState.PUBLISHED)
+            assert list(in_hand) == ([following] if following else [])
+
+    def test_a_pending_row_that_is_replayed_keeps_its_place(self, broker: Broker) -> None:
+        first = row(OutboxState.PENDING, order_key="a", next_attempt_at=timezone.now() + DAY)
+        row(OutboxState.PENDING, order_key="a")
+
+        assert outbox.replay([first.pk]) == 1
+
+        assert OutboxRow.objects.get(state=OutboxState.PUBLISHED) == first
+
+    def test_a_dead_row_is_left_alone_while_somebody_records_for_its_key(self, broker: Broker) -> None:
+        dead, other = row(OutboxState.DEAD, order_key="a"), row(OutboxState.DEAD)
+
+        with transaction.atomic():
+            outbox.enqueue("tests.note", {"text": "x"}, order_key="a")
+            assert at_once(1, lambda _: _alone(outbox.replay, [dead.pk, other.pk])) == [1]
+
+        assert OutboxRow.objects.get(pk=dead.pk).state == OutboxState.DEAD
+        assert outbox.replay([dead.pk]) == 1
+
+
+@pytest.mark.parametrize("steer", [outbox.replay, outbox.discard])
+def test_nobody_waits_for_a_row_that_a_worker_has_in_hand(steer: Steer, broker: Broker) -> None:
+    # As when the broker's answer was lost: to its sender the row waits, and a worker runs it.
+    in_hand = row(OutboxState.PENDING)
+
+    with transaction.atomic():
+        OutboxRow.objects.select_for_update().get(pk=in_hand.pk)
+        assert at_once(1, lambda _: _alone(steer, [in_hand.pk])) == [0]
+
+    assert OutboxRow.objects.get().state == OutboxState.PENDING
+
+
+def test_many_replayed_rows_do_not_make_the_admin_wait(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "PUBLISHED_DIRECTLY", 2)
+    keys = [row(OutboxState.DEAD).pk for _ in range(3)]
+
+    assert outbox.replay(keys) == 3
+
+    assert OutboxRow.objects.filter(state=OutboxState.PUBLISHED).count() == 2
+    assert publisher.relay() == 1
+
+
+def test_two_admins_a_relay_and_a_worker_at_once_run_each_row_once_or_give_it_up(broker: Broker) -> None:
+    for number in range(10):
+        keys = [row(state, order_key=order_key).pk for state in STEERED for order_key in (None, "a", "b")]
+        calls: list[Callable[[], object]] = [
+            *[partial(outbox.replay, keys)] * 2,
+            *[partial(outbox.discard, keys)] * 2,
+            publisher.relay,
+            *[partial(_deliver, keys)] * 2,
+        ]
+        at_once(len(calls), partial(_call_alone, calls))
+
+        # What was given up while it was at the broker is not run; all else is, by its message or a relay's.
+        while rows := list(OutboxRow.objects.filter(state__in=[OutboxState.PENDING, OutboxState.PUBLISHED])):
+            publisher.relay()
+            _deliver([each.pk for each in rows])
+        runs = Counter(run.split()[0] for run in example_jobs.runs())
+        for key, state in OutboxRow.objects.filter(pk__in=keys).values_list("pk", "state"):
+            assert (state, runs[str(key)]) in {(OutboxState.DONE, 1), (OutboxState.DEAD, 0)}, number
+        assert OutboxRow.objects.count() == len(keys) * (number + 1)
+
+
+def _deliver(keys: list[UUID]) -> None:
+    """Do what a worker does with a message for each of the rows."""
+    for key in keys:
+        example_jobs.note(str(key))
+
+
+def _call_alone(calls: list[Callable[[], object]], which: int) -> Any:
+    return _alone(calls[which])
+
+
+def _alone(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return outbox.replay([key]) if number == 0 else outbox.purge()
+        return call(*arguments)
     finally:
         connections.close_all()
 
