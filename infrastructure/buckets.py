@@ -15,9 +15,10 @@ class PrivateBucket(S3Storage):
         config = Config(
             s3={"addressing_style": style},
             signature_version="s3v4",
-            connect_timeout=2,
-            read_timeout=5,
-            retries={"max_attempts": 1},
+            # Within the time of a request, whatever the server does; a job comes again by itself.
+            connect_timeout=1,
+            read_timeout=3,
+            retries={"total_max_attempts": 1},
         )
         # A key is used once: what stands under it already is not overwritten.
         super().__init__(

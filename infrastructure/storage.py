@@ -1,7 +1,7 @@
 """Files that people send, kept where STORAGE_URL says: on a local disk, or in a private bucket that speaks S3."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -47,8 +47,12 @@ class FileStore:
         Raises:
             StorageUnavailable: If it cannot be kept.
         """
-        with _unavailable():
-            kept = default_storage.save(key, ContentFile(content))
+        try:
+            with _unavailable():
+                kept = default_storage.save(key, ContentFile(content))
+        except StorageUnavailable:
+            _take_away_the_half(key)
+            raise
         if kept != key:
             FileStore.delete(key=kept)
             raise ValueError("A key was used for a second file.")
@@ -99,6 +103,13 @@ class FileStore:
             else:
                 found = ((key, _written_at(key)) for key in _walk(folder, after))
             return [StoredFile(key, written_at) for key, written_at in islice(found, limit)]
+
+
+def _take_away_the_half(key: str) -> None:
+    """Remove what a disk took before it was full. A bucket has a file in whole or not at all."""
+    if not isinstance(default_storage, PrivateBucket):
+        with suppress(StorageUnavailable, FileNotFoundError):
+            FileStore.delete(key=key)
 
 
 def _walk(folder: str, after: str) -> Iterator[str]:

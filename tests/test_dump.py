@@ -1,48 +1,22 @@
 """Whoever copies the database and Redis holds nothing to sign in with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client as Browser
 from rest_framework.test import APIClient
 
 from apps.users.models import RefreshToken, TotpDevice, User
 from apps.users.tests.authenticator import Authenticator
 from apps.users.tests.factories import AdminFactory
-from infrastructure import redis
+from tests.dumps import entries_of_redis, tables
 
 if TYPE_CHECKING:
     from conftest import AuthenticatedClient
 
 PASSWORD: Final = "nine hundred lanterns"
-_READERS: Final[dict[bytes, Callable[[Any, bytes], Any]]] = {
-    b"string": lambda client, name: client.get(name),
-    b"list": lambda client, name: client.lrange(name, 0, -1),
-    b"set": lambda client, name: client.smembers(name),
-    b"zset": lambda client, name: client.zrange(name, 0, -1),
-    b"hash": lambda client, name: client.hgetall(name),
-    b"stream": lambda client, name: client.xrange(name),
-}
-
-
-def _tables() -> Iterator[str]:
-    """Yield each row of each table, as `COPY` writes it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
-        names = [name for (name,) in cursor.fetchall()]
-        for name in names:
-            with cursor.copy(f'COPY "{name}" TO STDOUT') as rows:
-                yield from (bytes(block).decode() for block in rows)
-
-
-def _redis() -> Iterator[str]:
-    """Yield each key with what it holds."""
-    client: Any = redis.client()
-    for name in client.scan_iter(match=f"{redis.key()}*", count=1_000):
-        yield f"{name!r} {_READERS[client.type(name)](client, name)!r}"
 
 
 def _good(response: Any) -> dict[str, Any]:
@@ -91,16 +65,16 @@ def test_a_dump_holds_no_password_no_token_no_code_and_no_key(api: APIClient) ->
         *settings.FIELD_ENCRYPTION_KEYS,
     ]
 
-    tables, entries = "".join(_tables()), "\n".join(_redis())
+    rows, entries = "".join(tables()), "\n".join(entries_of_redis())
 
-    for dump in (tables, entries):
+    for dump in (rows, entries):
         assert [secret for secret in secrets if secret.lower() in dump.lower()] == []
-    fields = {field for line in tables.splitlines() for field in line.split("\t")}
+    fields = {field for line in rows.splitlines() for field in line.split("\t")}
     assert fields.isdisjoint(app.code(steps) for steps in range(-2, 3))
     # The dump is one: what may stand there does.
-    assert "ada@example.com" in tables
+    assert "ada@example.com" in rows
     assert str(TotpDevice.objects.get().user_id) in entries
-    assert tables.count("argon2id") == 1
+    assert rows.count("argon2id") == 1
 
 
 @pytest.mark.django_db

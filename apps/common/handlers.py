@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from apps.common.exceptions import AppException, FieldError, InvalidInputError, ThrottledError
 from apps.common.renderers import JSONRenderer
 from infrastructure import faults
+from infrastructure.images import ImagesBusy
 from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable
 from infrastructure.storage import StorageUnavailable
@@ -103,6 +104,7 @@ _CODE_BY_EXCEPTION: Final[tuple[tuple[type[Exception], str], ...]] = (
     (RedisUnavailable, "service_unavailable"),
     (StorageUnavailable, "service_unavailable"),
     (PasswordHashingBusy, "service_unavailable"),
+    (ImagesBusy, "service_unavailable"),
 )
 
 

@@ -1,6 +1,7 @@
 """Redis servers that are away in different ways, and many callers at the same instant."""
 
 import multiprocessing
+import resource
 import socket
 import subprocess
 import time
@@ -102,6 +103,17 @@ class Server:
         """End it without a chance to write anything."""
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def limited_file_size(size: int) -> Iterator[None]:
+    """Let this process write no file beyond a size: what a full disk does, which a test has not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def at_once[T](count: int, call: Callable[[int], T]) -> list[T]:

@@ -1,11 +1,16 @@
 import struct
+import time
+import tracemalloc
 import zlib
 from io import BytesIO
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from infrastructure.images import MAX_BYTES, SIDE, ImageError, to_square_webp
+from infrastructure import images
+from infrastructure.images import MAX_BYTES, MAX_SCANS, SIDE, ImageError, ImagesBusy, to_square_webp
+from tests.infrastructure.support import at_once
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 20), mode: str = "RGB", **options: object) -> bytes:
@@ -75,6 +80,46 @@ def test_of_an_animation_the_first_frame_is_kept() -> None:
     assert (red > 200, blue < 60) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("mode", "colour", "options"),
+    [
+        ("P", 0, {"transparency": 0}),
+        ("RGB", (9, 9, 9), {"transparency": (9, 9, 9)}),
+        ("LA", (9, 0), {}),
+        ("RGBA", (9, 9, 9, 0), {}),
+    ],
+)
+@pytest.mark.parametrize("side", [30, 2_500])
+def test_what_is_transparent_stays_so(mode: str, colour: Any, options: dict[str, Any], side: int) -> None:
+    encoded = BytesIO()
+    Image.new(mode, (side, side), colour).save(encoded, "PNG", **options)
+
+    square = decoded(to_square_webp(encoded.getvalue()))
+
+    assert square.mode == "RGBA"
+    assert square.getpixel((SIDE // 2, SIDE // 2))[3] == 0  # type: ignore[index]  # four bands
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_of_a_large_picture_the_middle_is_kept(kind: str) -> None:
+    flag = Image.new("RGB", (4_001, 2_600), "blue")
+    flag.paste((255, 0, 0), (701, 0, 2_001, 1_300))
+    encoded = BytesIO()
+    flag.save(encoded, kind, quality=95)
+
+    square = decoded(to_square_webp(encoded.getvalue())).convert("RGB")
+
+    quarters = [square.getpixel((x, y)) for x in (SIDE // 4, 3 * SIDE // 4) for y in (SIDE // 4, 3 * SIDE // 4)]
+    assert [(red > 200, blue > 200) for red, _, blue in quarters] == [  # type: ignore[misc]  # three bands
+        (True, False),
+        (False, True),
+        (False, True),
+        (False, True),
+    ]
+    # No seam where one strip ends.
+    assert all(square.getpixel((100, y))[2] < 60 for y in range(8, 248))  # type: ignore[index]  # as above
+
+
 def test_what_hides_behind_a_picture_is_left_behind() -> None:
     polyglot = picture("GIF") + b"PK\x03\x04 <script>alert(1)</script>"
 
@@ -110,6 +155,70 @@ def test_a_bomb_is_refused_by_its_header_before_anything_is_decoded(width: int, 
         to_square_webp(png_that_claims(width, height))
 
     assert (refused.value.code, str(refused.value)) == ("too_many_pixels", "The picture has more than 25 megapixels.")
+
+
+def progressive(scans: int, *, before: bytes = b"", after: bytes = b"") -> bytes:
+    """Return a JPEG of 25 megapixels that a decoder passes over so many times; a pass takes 42 bytes."""
+    content = picture("JPEG", (5_000, 5_000), "L", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    one = content[last:-2]
+    count = content.count(b"\xff\xda")
+    return content[:2] + before + content[2:last] + one * (scans - count + 1) + b"\xff\xd9" + after
+
+
+@pytest.mark.parametrize("before", [b"", b"\xff\xfe\x00\x04\xff\xd9"])
+def test_a_bomb_of_many_passes_is_refused_before_anything_is_decoded(before: bytes) -> None:
+    # Each takes 60 ms: in five megabytes there is room for two hours.
+    bomb = progressive(10_000, before=before)
+
+    started = time.process_time()
+    with pytest.raises(ImageError) as refused:
+        to_square_webp(bomb)
+
+    assert refused.value.code == "invalid_image"
+    assert time.process_time() - started < 1
+
+
+def test_passes_that_no_decoder_makes_do_not_count() -> None:
+    hidden = b"\xff\xda" * 100
+    segment = b"\xff\xfe" + (len(hidden) + 2).to_bytes(2) + hidden
+
+    content = to_square_webp(progressive(MAX_SCANS, before=segment, after=hidden))
+
+    assert decoded(content).size == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iCCP"])
+def test_a_bomb_in_the_metadata_is_not_unpacked(name: bytes) -> None:
+    bomb = chunk(name, b"name\0\0" + zlib.compress(bytes(200 * 1024 * 1024), 9))
+    content = picture("PNG")
+    header = content.index(b"IDAT") - 4
+
+    tracemalloc.start()
+    try:
+        assert what_becomes_of(content[:header] + bomb + content[header:]) == "invalid_image"
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def what_becomes_of(content: bytes) -> str:
+    try:
+        to_square_webp(content)
+    except ImageError as error:
+        return error.code
+    except ImagesBusy:
+        return "busy"
+    return "taken"
+
+
+def test_one_picture_is_decoded_at_a_time_and_who_waits_too_long_is_told() -> None:
+    content = picture("PNG")
+    with images._gate.entered(at_once=1, waiting=0, seconds=0):
+        # Two wait for a while, and there is no room for more to do so.
+        assert at_once(4, lambda _: what_becomes_of(content)) == ["busy"] * 4
+
+    assert what_becomes_of(content) == "taken"
 
 
 def test_a_file_of_more_than_five_mebibytes_is_not_looked_at() -> None:

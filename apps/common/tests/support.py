@@ -21,6 +21,7 @@ from apps.common.serializers import StrictCharField, StrictSerializer
 from apps.common.throttling import LoginThrottle, RegisterThrottle
 from apps.common.urls import health_urlpatterns
 from apps.common.views import BaseViewSet, problems, unknown_path
+from infrastructure.images import ImagesBusy
 from infrastructure.passwords import PasswordHashingBusy
 from infrastructure.redis import RedisUnavailable
 
@@ -73,6 +74,7 @@ FAULTS: Final[dict[str, Exception]] = {
     "pool-empty": PoolTimeout(CANARY),
     "redis-away": RedisUnavailable(CANARY),
     "hashing-busy": PasswordHashingBusy(CANARY),
+    "images-busy": ImagesBusy(CANARY),
     "http404": Http404(CANARY),
     "denied": PermissionDenied(CANARY),
     "domain": AppException(),

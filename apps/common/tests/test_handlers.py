@@ -44,6 +44,7 @@ def api() -> APIClient:
         ("pool-empty", 503, "service_unavailable"),
         ("redis-away", 503, "service_unavailable"),
         ("hashing-busy", 503, "service_unavailable"),
+        ("images-busy", 503, "service_unavailable"),
         ("http404", 404, "not_found"),
         ("denied", 403, "forbidden"),
     ],

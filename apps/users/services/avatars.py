@@ -26,6 +26,7 @@ class AvatarService:
             InvalidInputError: If the content is no picture that is taken.
             NotFoundError: If there is no such account.
             StorageUnavailable: If the picture cannot be kept.
+            ImagesBusy: If more pictures are being decoded than there is room for.
         """
         try:
             picture = to_square_webp(content)
