@@ -54,6 +54,11 @@ bench: ## What we measure, on servers of its own: ARGS="http"; without ARGS what
 	$(ready)
 	@$(devstack) bare python -m benchmarks $(arguments)
 
+.PHONY: rehearse
+rehearse: ## A deployment on this machine behind nginx (which must be installed): its door, a rolling update, a restore
+	$(ready)
+	@$(devstack) test -o python_files="rehearse_*.py" tests/rehearsal -p no:randomly -v $(arguments)
+
 .PHONY: demo
 demo: ## A scripted session against a running server (PORT=8000)
 	$(ready)
