@@ -8,7 +8,9 @@ from tests.rehearsal.stack import Stack, deployment, nginx
 
 
 @pytest.fixture(scope="session")
-def stack(django_db_setup: None, django_db_blocker: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    django_db_setup: None, django_db_blocker: object, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """One deployment: migrated, two web servers' worth of threads, one server for sockets, a worker and the proxy."""
     nginx()
     with deployment(tmp_path_factory.mktemp("deployment")) as stack:

@@ -172,7 +172,7 @@ class Stack:
             "/etc/nginx/conf.d/*.conf": f"{target}/server.conf",
             "/etc/nginx": str(target),
             "/srv/static/": f"{ROOT}/staticfiles/",
-            "/tmp/": f"{self.folder}/",  # noqa: S108  # what stands in the files
+            "/tmp/": f"{self.folder}/",  # what stands in the files
             "8443": str(self.https),
             "8080": str(self.http),
             "${WEB}": _servers(web),
@@ -232,8 +232,12 @@ def nginx() -> str:
 
 
 @contextmanager
-def deployment(folder: Path) -> Iterator[Stack]:
-    """Give a database, a Redis and a mail server of its own to a deployment, and stop whatever it started."""
+def deployment(folder: Path, **variables: str) -> Iterator[Stack]:
+    """Give a database, a Redis and a mail server of its own to a deployment, and stop whatever it started.
+
+    Args:
+        variables: Settings that differ from a fresh deployment's.
+    """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "authority.pem")
     with _database() as database, Broker() as broker, mail_server() as mailbox:
@@ -250,6 +254,7 @@ def deployment(folder: Path) -> Iterator[Stack]:
             "DEFAULT_FROM_EMAIL": "Rehearsal <no-reply@rehearsal.test>",
             "TRUSTED_PROXIES": "127.0.0.1",
             "STORAGE_URL": f"file://{folder}/media",
+            **variables,
         }
         stack = Stack(folder, environment, mailbox, broker, authority)
         try:
