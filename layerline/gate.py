@@ -74,6 +74,12 @@ def checks() -> list[Check]:
             testing,
         ),
         Check(
+            "old code",
+            [*_MANAGE, "lintmigrations", "--quiet", "ok", "ignore", "warning"],
+            "docs/operations.md tells how a change is spread over releases that the one before can live with",
+            testing,
+        ),
+        Check(
             "deployment",
             [*_MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
             "each message names the setting",

@@ -22,7 +22,7 @@ _SECONDS_TO_DRAIN = 2
 
 
 @pytest.fixture
-def stack(django_db_setup: None, django_db_blocker: object, tmp_path: Path) -> Iterator[Stack]:
+def stack(django_db_setup: None, tmp_path: Path) -> Iterator[Stack]:
     nginx()
     rates = {f"THROTTLE_{scope.upper()}": "1000000/min" for scope in settings.THROTTLE_RATES}
     with deployment(tmp_path, **rates) as stack:

@@ -1,4 +1,4 @@
-"""A deployment on this machine: the entry points and the proxy's configuration of deploy/, with settings of production."""
+"""A deployment on this machine: entry points and proxy as deploy/ has them, settings as production has them."""
 
 import json
 import os
@@ -149,9 +149,10 @@ class Stack:
 
     def _is_up(self, program: Program) -> bool:
         assert program.process.poll() is None, program.log.read_text(encoding="utf-8")
-        if program.name in {"worker", "beat"}:
-            said = program.log.read_text(encoding="utf-8")
-            return " ready." in said or "beat: Starting" in said
+        if program.name == "worker":
+            return " ready." in program.log.read_text(encoding="utf-8")
+        if program.name == "beat":
+            return "beat_leads" in program.log.read_text(encoding="utf-8")
         try:
             return requests.get(f"http://127.0.0.1:{program.port}/health/ready/", timeout=2).status_code == 200
         except requests.ConnectionError:
@@ -200,8 +201,10 @@ class _ByName(HTTPAdapter):
         self._port = port
         super().__init__()
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        host, keys = self.build_connection_pool_key_attributes(*args[:2], kwargs.get("cert"))
+    def get_connection_with_tls_context(  # what requests calls it by
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        host, keys = self.build_connection_pool_key_attributes(request, verify, cert)
         keys |= {"server_hostname": HOST, "assert_hostname": HOST}
         return self.poolmanager.connection_from_host(
             "127.0.0.1", port=self._port, scheme=host["scheme"], pool_kwargs=keys

@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('id', models.UUIDField(default=uuid6.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('email', apps.common.fields.EncryptedCharField(max_length=254)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='former_addresses', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name_plural': 'former addresses',
@@ -36,11 +37,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='user',
             constraint=models.CheckConstraint(condition=models.Q(('erased_at__isnull', True), models.Q(('avatar', ''), ('email_verified_at__isnull', True), ('is_active', False), ('is_staff', False), ('name', ''), ('pending_email__isnull', True), ('phone__isnull', True), ('role', 'user')), _connector='OR'), name='users_erased_is_nobody'),
-        ),
-        migrations.AddField(
-            model_name='formeraddress',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='former_addresses', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddIndex(
             model_name='formeraddress',
