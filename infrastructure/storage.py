@@ -1,21 +1,24 @@
 """Files that people send, kept where STORAGE_URL says: on a local disk, or in a private bucket that speaks S3."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 
 from infrastructure.buckets import PrivateBucket
 
 # How long an address that is handed out opens a private file.
 ADDRESS_SECONDS: Final = 300
+_NOBODYS_KEY: Final = "readiness"
 _TIME_TO_NAME_IT: Final = timedelta(hours=1)
 
 
@@ -91,6 +94,16 @@ class FileStore:
             return str(default_storage.url(key, expire=ADDRESS_SECONDS))
 
     @staticmethod
+    def answers() -> bool:
+        """Tell whether a file could be kept and found again now."""
+        try:
+            with _unavailable():
+                default_storage.exists(_NOBODYS_KEY)
+        except StorageUnavailable:
+            return False
+        return not isinstance(default_storage, FileSystemStorage) or _is_writable(Path(default_storage.location))
+
+    @staticmethod
     def listing(*, folder: str, after: str, limit: int) -> list[StoredFile]:
         """Return files below a folder in the order of their keys, the first ones after a key.
 
@@ -103,6 +116,12 @@ class FileStore:
             else:
                 found = ((key, _written_at(key)) for key in _walk(folder, after))
             return [StoredFile(key, written_at) for key, written_at in islice(found, limit)]
+
+
+def _is_writable(folder: Path) -> bool:
+    # The folder is made with the first file.
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _take_away_the_half(key: str) -> None:

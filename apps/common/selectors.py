@@ -1,45 +1,81 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q, QuerySet
+from psycopg_pool import PoolTimeout
 
 from apps.common.fields import Ciphertext, EncryptedCharField
 from apps.common.types import EncryptedValue
 from infrastructure import redis
-
-type Readiness = Literal["ok", "degraded", "unavailable"]
+from infrastructure.queue import publisher
+from infrastructure.storage import FileStore
 
 READINESS_SECONDS: Final = 2
+_OK: Final = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What this process needs and whether it has it.
+
+    Args:
+        checks: For each of them `ok`, or what is wrong in a word.
+    """
+
+    checks: Mapping[str, str]
+
+    @property
+    def status(self) -> str:
+        """`unavailable` without PostgreSQL or with a migration missing, `degraded` without anything else, or `ok`."""
+        if self.checks["postgresql"] != _OK:
+            return "unavailable"
+        return _OK if set(self.checks.values()) == {_OK} else "degraded"
 
 
 class HealthSelector:
     @staticmethod
-    def readiness() -> Readiness:
-        """Return `unavailable` without PostgreSQL or with a migration missing, `degraded` without Redis, else `ok`.
+    def now() -> Health:
+        """Return what a look at everything finds.
 
         Anyone may ask, and a look costs some 50 ms: a process looks every READINESS_SECONDS at most.
         """
-        return readiness_in_span(int(monotonic() / READINESS_SECONDS))
+        return look_in_span(int(monotonic() / READINESS_SECONDS))
 
 
 @lru_cache(maxsize=1)
-def readiness_in_span(_number: int) -> Readiness:
+def look_in_span(_number: int) -> Health:
     """Return what the first look in a span of time finds."""
+    return Health(
+        {
+            "postgresql": _postgresql(),
+            "redis": _redis(),
+            "broker": _OK if publisher.broker_answers() else "away",
+            "storage": _OK if FileStore.answers() else "away",
+        }
+    )
+
+
+def _postgresql() -> str:
     try:
         executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return "unavailable"
-    except Error:
-        return "unavailable"
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except (Error, PoolTimeout):
+        return "away"
+    return f"{len(missing)} migrations are missing" if missing else _OK
+
+
+def _redis() -> str:
     try:
         with redis.unavailable_as():
             redis.client().ping()
     except redis.RedisUnavailable:
-        return "degraded"
-    return "ok"
+        return "away"
+    return _OK
 
 
 class EncryptionSelector:

@@ -208,6 +208,6 @@ def live(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Tell whether this process can serve: 503 without PostgreSQL or its tables, degraded without Redis."""
-    status = HealthSelector.readiness()
+    """Tell whether this process can serve: 503 without PostgreSQL or its tables, degraded without anything else."""
+    status = HealthSelector.now().status
     return JsonResponse({"status": status}, status=503 if status == "unavailable" else 200)

@@ -301,6 +301,11 @@ LOGIN_DELAYED_AT_ONCE = env.number("LOGIN_DELAYED_AT_ONCE", 2, minimum=0, maximu
 SOCKETS_PER_USER = env.number("SOCKETS_PER_USER", 20, minimum=1, maximum=100_000)
 # Whether an access token in a socket's address signs in: for experiments with tools that can do nothing else.
 WEBSOCKET_QUERY_TOKEN = env.flag("WEBSOCKET_QUERY_TOKEN", default=False)
+# For operators alone: metrics, and what each server behind says. Where no proxy leads to.
+# Where the processes of one program add their figures up; the client of Prometheus reads the variable itself, too.
+PROMETHEUS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR", "")
+INTERNAL_HOST = env.text("INTERNAL_HOST", "127.0.0.1")
+INTERNAL_PORT = env.number("INTERNAL_PORT", 9000, minimum=1, maximum=65_535)
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", [])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

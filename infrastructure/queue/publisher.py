@@ -67,6 +67,17 @@ class BrokerPause:
 broker_pause: Final = BrokerPause()
 
 
+def broker_answers() -> bool:
+    """Tell whether the broker would take a message now."""
+    try:
+        with current_app.connection_for_write() as connection:
+            channel: Any = connection.ensure_connection(max_retries=1).default_channel
+            channel.client.ping()
+    except (KombuError, OSError, RedisError):
+        return False
+    return True
+
+
 def publish(row_id: UUID, name: str) -> None:
     """Send one row that was just committed; what hinders it leaves the row to the relay."""
     if broker_pause.is_on():

@@ -1,22 +1,24 @@
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from freezegun import freeze_time
 
-from apps.common.selectors import READINESS_SECONDS, HealthSelector, readiness_in_span
+from apps.common.selectors import READINESS_SECONDS, HealthSelector, look_in_span
 from apps.common.tests.support import unused_port
 
 
 @pytest.fixture(autouse=True)
 def _never_looked() -> None:
     """What an earlier test saw is forgotten."""
-    readiness_in_span.cache_clear()
+    look_in_span.cache_clear()
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def migration_missing(db: None) -> None:
 def test_with_everything_there_it_is_ready(client: Client) -> None:
     response = client.get("/health/ready/")
 
-    assert HealthSelector.readiness() == "ok"
+    assert HealthSelector.now().checks == dict.fromkeys(["postgresql", "redis", "broker", "storage"], "ok")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
     assert "no-store" in response.headers["Cache-Control"]
 
@@ -54,15 +56,15 @@ def test_with_everything_there_it_is_ready(client: Client) -> None:
 @pytest.mark.django_db
 def test_many_who_ask_cost_one_look(client: Client, django_assert_max_num_queries: Any) -> None:
     with freeze_time() as clock:
-        first = HealthSelector.readiness()
+        first = HealthSelector.now()
         with django_assert_max_num_queries(0):
             again = [client.get("/health/ready/").json() for _ in range(10)]
         clock.tick(READINESS_SECONDS)
-        HealthSelector.readiness()
+        HealthSelector.now()
 
-    assert first == "ok"
+    assert first.checks == dict.fromkeys(["postgresql", "redis", "broker", "storage"], "ok")
     assert again == [{"status": "ok"}] * 10
-    assert readiness_in_span.cache_info().misses == 2
+    assert look_in_span.cache_info().misses == 2
 
 
 @pytest.mark.django_db
@@ -70,7 +72,7 @@ def test_many_who_ask_cost_one_look(client: Client, django_assert_max_num_querie
 def test_without_redis_it_serves_less_and_is_still_ready(client: Client) -> None:
     response = client.get("/health/ready/")
 
-    assert HealthSelector.readiness() == "degraded"
+    assert HealthSelector.now().status == "degraded"
     assert (response.status_code, response.json()) == (200, {"status": "degraded"})
 
 
@@ -78,7 +80,7 @@ def test_without_redis_it_serves_less_and_is_still_ready(client: Client) -> None
 def test_with_a_migration_missing_it_is_not_ready(client: Client) -> None:
     response = client.get("/health/ready/")
 
-    assert HealthSelector.readiness() == "unavailable"
+    assert HealthSelector.now().status == "unavailable"
     assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
 
 
@@ -94,3 +96,26 @@ def test_without_anything_the_process_still_tells_that_it_lives(client: Client) 
     response = client.get("/health/live/")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_without_the_broker_it_is_still_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{unused_port()}/0")
+
+    response = client.get("/health/ready/")
+
+    assert (response.status_code, response.json()) == (200, {"status": "degraded"})
+    assert HealthSelector.now().checks["broker"] == "away"
+
+
+@pytest.mark.django_db
+def test_without_its_storage_it_is_still_ready(client: Client, settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("no folder", encoding="utf-8")
+    backend = "django.core.files.storage.FileSystemStorage"
+    options = {"location": str(tmp_path / "media")}
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend, "OPTIONS": options}}
+
+    response = client.get("/health/ready/")
+
+    assert (response.status_code, response.json()) == (200, {"status": "degraded"})
+    assert HealthSelector.now().checks["storage"] == "away"
