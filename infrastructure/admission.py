@@ -147,7 +147,7 @@ def admit_all(callers: Sequence[tuple[Sequence[tuple[RowCache, RowId]], Sequence
         arguments += [*(places[name] for name in names), len(limits), *count_arguments(limits)]
     with unavailable_as(RateLimiterUnavailable):
         history, *texts, verdicts = _ADMIT_ALL([*places, *counters], arguments)
-    rows: list[Any] = [json.loads(text) if text else None for text in texts]
+    rows: list[Any] = [orjson.loads(text) if text else None for text in texts]
     return [
         Admission(
             history.decode(),

@@ -88,8 +88,8 @@ def beside(transactional_db: None, tmp_path: Path) -> Iterator[int]:
         "metrics.answered(method='GET', route='api/v1/auth/me/', status=200, seconds=0.004)"
     )
     for times in (1, 2):
-        program = "; ".join([count, *["metrics.answered(method='GET', route='x/', status=404, seconds=1)"] * times])
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+        counting = "; ".join([count, *["metrics.answered(method='GET', route='x/', status=404, seconds=1)"] * times])
+        subprocess.run([sys.executable, "-c", counting], env=environment, check=True)
     # A program that starts its server and waits, as an entry point does.
     script = f"{sys.executable} -m config.internal & exec sleep 60"
     with subprocess.Popen(["/bin/sh", "-c", script], env=environment, start_new_session=True) as program:

@@ -1,7 +1,5 @@
 """What is counted, and that PostgreSQL being away hides none of it."""
 
-from collections.abc import Iterator
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,7 +12,7 @@ def _figures() -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def before(db: None) -> Iterator[dict[tuple[str, ...], float]]:
+def before(db: None) -> dict[tuple[str, ...], float]:
     """What was counted before: a process counts as long as it lives."""
     return _figures()
 
