@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -59,7 +60,7 @@ def client_address(remote: str, forwarded: str) -> str:
         return remote
     address = remote
     for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
-        if not is_address(hop):
+        if parsed(hop) is None:
             break
         address = hop
         if not is_trusted(hop):
@@ -67,23 +68,20 @@ def client_address(remote: str, forwarded: str) -> str:
     return address
 
 
-def unmapped(text: str) -> IPv4Address | IPv6Address:
-    """Return the address; a server that listens on `::` sees 10.0.0.1 as ::ffff:10.0.0.1."""
-    address = ip_address(text)
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-def is_address(text: str) -> bool:
+@lru_cache(maxsize=1_024)
+def parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, if it is one; a server that listens on `::` sees 10.0.0.1 as ::ffff:10.0.0.1."""
     try:
-        ip_address(text)
+        address = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def is_trusted(text: str) -> bool:
     """Tell whether it is the address of a proxy that is believed."""
-    return is_address(text) and any(unmapped(text) in network for network in settings.TRUSTED_PROXIES)
+    address = parsed(text)
+    return address is not None and any(address in network for network in settings.TRUSTED_PROXIES)
 
 
 def network_of(address: str) -> str:

@@ -19,10 +19,9 @@ def test_without_it_its_test_fails(package: str, figures: Figures) -> None:
     """A package is taken out."""
     module = MODULES.get(package, package.replace("-", "_"))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n0"]
-    # As a child process of a test would: the plugin comes before everything else.
-    environment = os.environ | {"WITHOUT": module, "PYTEST_PLUGINS": "", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"WITHOUT": module, "PYTHONPATH": str(ROOT / "tests" / "drills" / "without")}
     told = subprocess.run(
-        [*command, "-p", "tests.drills.without", _ROWS[package]],
+        [*command, _ROWS[package]],
         cwd=ROOT,
         env=environment,
         capture_output=True,

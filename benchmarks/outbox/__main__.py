@@ -1,4 +1,4 @@
-"""How fast the relay empties the outbox: `python -m benchmarks.outbox`, with the services' addresses."""
+"""How fast the relay empties the outbox: `make bench ARGS="outbox"`."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -15,10 +16,11 @@ import django
 import psycopg
 import redis
 
-from benchmarks.tracing import ROOT, services
+from benchmarks.services import services
 from layerline.gate import production_environment
 
-_PREFIX: Final = "layerline_bench"
+ROOT: Final = Path(__file__).resolve().parents[2]
+_PREFIX: Final = "layerline_outbox_bench"
 # As a web process leaves them that found no broker; a hundred rows to a key where there are keys.
 _FILL: Final = """
 INSERT INTO outbox (id, name, payload, order_key, state, attempts, last_error, request_id)
@@ -160,7 +162,7 @@ def main() -> None:
         relay()
         return
     with ExitStack() as stack:
-        environment = {**production_environment(), **stack.enter_context(services())}
+        environment = {**production_environment(), **stack.enter_context(services(_PREFIX))}
         environment |= {"REDIS_KEY_PREFIX": _PREFIX, "LOG_LEVEL": "WARNING"}
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
         subprocess.run(migrate, cwd=ROOT, env={**os.environ, **environment}, check=True)
