@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from django.conf import settings
 
+from infrastructure import metrics
 from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
 
 # A process remembers this many subjects while Redis is away; the longest unseen is forgotten first.
@@ -184,7 +185,10 @@ def _state(limit: Limit, used: int, seconds: float) -> State:
 
 def _verdict(states: tuple[State, ...], *, allowed: bool) -> Verdict:
     # After a refusal nothing was counted, so what is used up now is what refused.
-    retry_after = 0 if allowed else max(state.reset for state in states if not state.remaining)
+    refusing = () if allowed else tuple(state for state in states if not state.remaining)
+    for state in refusing:
+        metrics.throttled(scope=state.limit.scope)
+    retry_after = max((state.reset for state in refusing), default=0)
     return Verdict(allowed=allowed, retry_after=retry_after, states=states)
 
 

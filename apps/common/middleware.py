@@ -19,7 +19,7 @@ from django.utils.deprecation import MiddlewareMixin
 from uuid6 import uuid7
 
 from apps.common.handlers import PROBLEM_CONTENT_TYPE, problem_response
-from infrastructure import redaction
+from infrastructure import metrics, redaction
 from infrastructure.origin import (
     REQUEST_ID_LENGTH,
     USER_AGENT_LENGTH,
@@ -64,13 +64,18 @@ class RequestContextMiddleware:
         with coming_from(_origin(request)):
             response = self._get_response(request)
         response.headers["X-Request-ID"] = request_id
+        seconds = perf_counter() - started
+        route = request.resolver_match.route if request.resolver_match else None
+        metrics.answered(
+            method=request.method or "", route=route or "none", status=response.status_code, seconds=seconds
+        )
         log.info(
             "request",
             method=request.method,
             path=request.path,
-            route=request.resolver_match.route if request.resolver_match else None,
+            route=route,
             status=response.status_code,
-            duration_ms=round((perf_counter() - started) * 1_000, 1),
+            duration_ms=round(seconds * 1_000, 1),
         )
         return response
 

@@ -11,7 +11,7 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.db import connection, transaction
 
-from infrastructure import faults
+from infrastructure import faults, metrics
 from infrastructure.queue import publisher
 from infrastructure.queue.models import OutboxRow, OutboxState, database_now
 
@@ -157,6 +157,8 @@ def _attempt(row: OutboxRow, work: Work) -> None:
     else:
         row.mark_done()
         log.info("job_done", attempts=row.attempts, duration_ms=round((perf_counter() - started) * 1_000, 1))
+    outcome = "done" if row.state == OutboxState.DONE else "failed"
+    metrics.worked(job=row.name, outcome=outcome, seconds=perf_counter() - started)
 
 
 def _fail(row: OutboxRow, error: Exception) -> None:

@@ -33,7 +33,7 @@ from apps.common.frames import AUTH, ERROR, FRAME_BYTES, PING, ClientFrame, Fram
 from apps.common.handlers import PROBLEMS, error_frame
 from apps.common.serializers import StrictSerializer
 from apps.common.types import Actor, SignedIn, SocketDoor, account_group
-from infrastructure import occupancy, realtime
+from infrastructure import metrics, occupancy, realtime
 from infrastructure.occupancy import Place
 from infrastructure.ratelimit import Limit, configured
 from infrastructure.redis import RedisUnavailable
@@ -114,6 +114,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         self._heard_at = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.outlet = realtime.outlet_of(scope, send, partial(self.end, CloseCode.TOO_SLOW))
+        metrics.socket_opened()
         try:
             async with AsyncExitStack() as self._at_end:
                 await self._serve(receive)
@@ -121,6 +122,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
             if not self._is_given_up:
                 raise
         finally:
+            metrics.socket_closed(code=self._code)
             log.info("socket", path=scope["path"], close_code=self._code)
 
     async def _serve(self, receive: Callable[[], Awaitable[Any]]) -> None:
@@ -280,6 +282,7 @@ class BaseConsumer(AsyncWebsocketConsumer):
         if kind not in self._taken:
             raise InvalidInputError([FieldError("type", "unknown", "There is no such frame here.")])
         taken, shape, method = self._taken[kind]
+        metrics.frame_read(kind=kind)
         if self._is_open and kind != PING.kind:
             await self._admit(taken)
         values = shape.run_validation({name: value for name, value in frame.items() if name not in _ENVELOPE})
