@@ -20,7 +20,8 @@ from layerline.slices.plan import Slice
 
 _MIGRATION: Final = "migrations/0001_initial.py"
 # The page of all frames, which is made of what the slices say of theirs.
-_FRAMES: Final = "docs/frames.md"
+# What `document_sockets` writes, as far as the project has it.
+_FRAMES: Final = ("docs/frames.md", "clients/typescript/frames.d.ts")
 
 
 def preview(slice_: Slice, root: Path) -> str:
@@ -170,16 +171,16 @@ def _make_migration(name: str, root: Path) -> None:
 
 def _pages(pieces: list[registration.Entry], root: Path) -> dict[str, str]:
     """Return the pages that are written anew because of a slice, as they are."""
-    page = root / _FRAMES
     has_socket = any(piece.file == registration.ROUTING for piece in pieces)
-    return {_FRAMES: page.read_text(encoding="utf-8")} if has_socket and page.is_file() else {}
+    there = [name for name in _FRAMES if (root / name).is_file()]
+    return {name: (root / name).read_text(encoding="utf-8") for name in there} if has_socket else {}
 
 
 def _document(pieces: list[registration.Entry], root: Path) -> None:
     if _pages(pieces, root):
         done = _manage("document_sockets", root=root)
         if done.returncode != 0:
-            raise SliceError(f"{_FRAMES} could not be written, and everything is as it was:\n{done.stderr}")
+            raise SliceError(f"{_FRAMES[0]} could not be written, and everything is as it was:\n{done.stderr}")
 
 
 def _manage(*arguments: str, root: Path) -> "subprocess.CompletedProcess[str]":

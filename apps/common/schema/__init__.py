@@ -10,6 +10,7 @@ from apps.common.schema.openapi import (
     ProblemSerializer,
 )
 from apps.common.schema.reference import reference
+from apps.common.schema.typescript import typescript
 
 __all__ = [
     "ACCEPTED",
@@ -25,4 +26,5 @@ __all__ = [
     "frame_schema",
     "reference",
     "sockets_at",
+    "typescript",
 ]

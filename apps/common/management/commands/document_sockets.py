@@ -9,15 +9,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import resolve, reverse
 
-from apps.common.schema import Socket, asyncapi_document, reference, sockets_at
+from apps.common.schema import Socket, asyncapi_document, reference, sockets_at, typescript
 
 
 class Command(BaseCommand):
-    """The page of all frames, and whether the AsyncAPI document is one."""
+    """The page of all frames, their types for TypeScript, and whether the AsyncAPI document is one."""
 
     # The gate and the generator of slices make them.
     requires_system_checks = []
-    help = "Write docs/frames.md anew from the registries of frames."
+    help = "Write docs/frames.md and clients/typescript/frames.d.ts anew from the registries of frames."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page fell behind")
@@ -29,11 +29,20 @@ class Command(BaseCommand):
         sockets = declared_sockets()
         if schema is not None and (faults := list(_faults(sockets, schema))):
             raise CommandError("\n".join(faults))
-        page, text = settings.PROJECT_ROOT / "docs" / "frames.md", reference(sockets)
-        if not check:
-            page.write_text(text, encoding="utf-8")
-        elif not page.is_file() or page.read_text(encoding="utf-8") != text:
-            raise CommandError('docs/frames.md fell behind: `make manage ARGS="document_sockets"` writes it anew.')
+        for name, text in _written(sockets).items():
+            file = settings.PROJECT_ROOT / name
+            if not check:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+                raise CommandError(f'{name} fell behind: `make manage ARGS="document_sockets"` writes it anew.')
+
+
+def _written(sockets: list[Socket]) -> dict[str, str]:
+    return {
+        "docs/frames.md": reference(sockets),
+        "clients/typescript/frames.d.ts": typescript(asyncapi_document(sockets)),
+    }
 
 
 def declared_sockets() -> list[Socket]:
