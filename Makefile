@@ -63,6 +63,7 @@ rehearse: ## A deployment on this machine behind nginx (which must be installed)
 demo: ## A scripted session against a running server (PORT=8000)
 	$(ready)
 	@$(devstack) manage demo --base-url "http://127.0.0.1:$${PORT:-8000}"
+	@$(python) clients/python/demo.py --base-url "http://127.0.0.1:$${PORT:-8000}"
 
 .PHONY: manage
 manage: ## A management command: ARGS="createsuperuser"

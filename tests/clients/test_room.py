@@ -142,6 +142,7 @@ async def test_what_was_sent_into_a_break_is_sent_again_under_the_same_client_id
     async def hears_and_answers(socket: ServerConnection) -> None:
         heard.append(json.loads(await socket.recv()))
         ack = {"type": "ack", "ref": heard[-1]["ref"], "id": "m1", "seq": 1, "sent_at": "2026-01-01T00:00:00Z"}
+        ack["request_id"] = "r1"
         await socket.send(json.dumps(ack))
         await socket.wait_closed()
 
@@ -150,7 +151,7 @@ async def test_what_was_sent_into_a_break_is_sent_again_under_the_same_client_id
     async with stage.open(), stage.room() as room:
         sent = await room.send("Good morning.")
 
-    assert (sent.id, sent.seq) == ("m1", 1)
+    assert (sent.id, sent.seq, sent.request_id) == ("m1", 1, "r1")
     assert heard[0] == heard[1]
     assert (heard[0]["type"], heard[0]["message"]) == ("message", "Good morning.")
     assert heard[0]["client_id"]

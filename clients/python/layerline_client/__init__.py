@@ -7,8 +7,8 @@ async with await Account.login("https://api.example.com", email, password) as ac
             print(frame["type"], frame.get("message"))
 """
 
-from layerline_client.account import Account, Tokens
+from layerline_client.account import Account, Tokens, call
 from layerline_client.errors import ClientError, GoneError, ProblemError, RefusedError
 from layerline_client.room import Room, Sent
 
-__all__ = ["Account", "ClientError", "GoneError", "ProblemError", "RefusedError", "Room", "Sent", "Tokens"]
+__all__ = ["Account", "ClientError", "GoneError", "ProblemError", "RefusedError", "Room", "Sent", "Tokens", "call"]

@@ -53,6 +53,8 @@ class Sent:
     id: str
     seq: int
     sent_at: str
+    # Under which the server's logs and traces have it.
+    request_id: str
 
 
 class Room:
@@ -119,7 +121,7 @@ class Room:
             GoneError: If the room is closed to this client for good.
         """
         ack = await self.call("message", message=text, client_id=client_id or str(uuid4()))
-        return Sent(ack["id"], ack["seq"], ack["sent_at"])
+        return Sent(ack["id"], ack["seq"], ack["sent_at"], ack["request_id"])
 
     async def edit(self, message_id: str, text: str) -> None:
         """Change an own message."""
