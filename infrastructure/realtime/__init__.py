@@ -9,6 +9,7 @@ from infrastructure.realtime.hub import Listener, RealtimeUnavailable
 from infrastructure.realtime.listeners import listening
 from infrastructure.realtime.outlets import Outlet, outlet_of
 from infrastructure.realtime.pushes import push
+from infrastructure.realtime.several import push_to_each
 
 __all__ = [
     "Listener",
@@ -19,4 +20,5 @@ __all__ = [
     "outlet_of",
     "prepared",
     "push",
+    "push_to_each",
 ]

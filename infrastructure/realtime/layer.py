@@ -117,6 +117,18 @@ class RedisHubLayer(BaseChannelLayer):
         else:
             await self._publish(self._messages_of(group), json.dumps(message, allow_nan=False))
 
+    def publish_frames(self, texts: Mapping[str, str]) -> None:
+        """Publish the text of frames to each of several groups, in one round trip.
+
+        Raises:
+            RedisError: If Redis is away.
+        """
+        with self._publisher.pipeline(transaction=False) as pipeline:
+            for group, text in texts.items():
+                self.require_valid_group_name(group)
+                pipeline.publish(self._frames_of(group), text)
+            pipeline.execute()
+
     async def send(self, channel: str, message: Message) -> None:
         """Publish a message to whoever receives from the channel, in whichever process."""
         self.require_valid_channel_name(channel)

@@ -16,7 +16,7 @@ from apps.chat.selectors import MessageSelector, RoomSelector, oversees
 from apps.chat.services.batches import Opening, give_back, open_batches, store
 from apps.chat.services.speech import require_fit, require_voice
 from apps.chat.services.turns import Turn, entry, hold_room, record, take_turn
-from apps.chat.types import Draft, Person, Said, Sent, Speaker, group_of
+from apps.chat.types import Draft, Frame, Person, Said, Sent, Speaker, group_of
 from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
 from apps.common.types import Actor
 from apps.users.enums import AuditAction
@@ -201,19 +201,16 @@ def _store(waiting: Mapping[UUID, Sequence[Draft]]) -> dict[UUID, list[Outcome]]
             give_back(room_id, len(waiting[room_id]) - len(batch.fresh))
     if fresh := [(room_id, said) for room_id, batch in batches.items() for _, said in batch.fresh]:
         store(fresh)
-    for room_id, batch in batches.items():
-        _tell(room_id, batch)
+    realtime.push_to_each({group_of(room_id): _frames(batch) for room_id, batch in batches.items() if batch.fresh})
     return outcomes
 
 
-def _tell(room_id: UUID, batch: _Batch) -> None:
-    """Tell a room in one go what was said, once it is committed."""
-    frames = [
+def _frames(batch: _Batch) -> list[Frame]:
+    """Return what a room is told, each with the id of the request that brought it."""
+    return [
         {**said.frame(), "request_id": draft.request_id} if draft.request_id else said.frame()
         for draft, said in batch.fresh
     ]
-    if frames:
-        realtime.push(group_of(room_id), *frames)
 
 
 def _say(room: Room, text: str) -> None:
