@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import transaction
-
 from apps.chat.enums import RoomRole, Visibility
 from apps.chat.models import Change, Membership, Message, Room
 from apps.chat.selectors import ChangeSelector
-from apps.chat.services import MemberService, MessageService, RoomService
-from apps.chat.services.members import admit
+from apps.chat.services import MessageService
+from apps.chat.tests.factories import MembershipFactory, RoomFactory
 from apps.chat.types import Frame, Sent
 from apps.common.exceptions import AppException
 from apps.common.types import Actor
@@ -25,13 +23,10 @@ def open_room(
 ) -> Room:
     """Return a room that these people are in, as the services make one."""
     visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
-    room = RoomService.create(actor=owner, slug=slug, name=slug.title(), visibility=visibility)
-    moderators = list(moderators)
-    with transaction.atomic():
-        for member in [*moderators, *members]:
-            admit(Room.objects.select_for_update().get(pk=room.pk), member.id)
-    for moderator in moderators:
-        MemberService.set_role(actor=owner, slug=slug, user_id=moderator.id, role=RoomRole.MODERATOR)
+    room = RoomFactory.create(owner=owner, slug=slug, visibility=visibility)
+    for role, people in ((RoomRole.MODERATOR, moderators), (RoomRole.MEMBER, members)):
+        for user in people:
+            MembershipFactory.create(room=room, user=user, role=role)
     room.refresh_from_db()
     return room
 

@@ -44,8 +44,7 @@ def test_whoever_left_comes_back_as_a_member() -> None:
 
     assert Membership.objects.get(user_id=bob.pk).role == RoomRole.MEMBER
     assert [frame for frame in member_frames(room) if frame[0] == str(bob.pk)] == [
-        (str(bob.pk), "joined", "member"),
-        (str(bob.pk), "role", "moderator"),
+        (str(bob.pk), "joined", "moderator"),
         (str(bob.pk), "left", "member"),
         (str(bob.pk), "joined", "member"),
     ]
