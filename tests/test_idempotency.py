@@ -23,8 +23,9 @@ from apps.common.models import IdempotencyKey
 from apps.common.permissions import IsAdminUser
 from apps.common.schema import NO_CONTENT
 from apps.common.serializers import StrictCharField, StrictIntegerField, StrictSerializer, validated
+from apps.common.tests.races import at_once
 from apps.common.views import BaseViewSet, idempotent
-from apps.users.tests.support import at_once, problem, wrong_fields
+from apps.users.tests.support import problem, wrong_fields
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

@@ -17,9 +17,9 @@ import pytest
 import requests
 from django.conf import settings
 
+from apps.common.tests.races import at_once
 from apps.users.models import RefreshToken, Session
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once
 from tests.e2e.servers import Server, gunicorn, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]

@@ -1,24 +1,19 @@
-"""What the tests of this slice share: many callers at one instant, a Redis that is away, rows as they stand."""
+"""What the tests of this slice share: a Redis that is away, rows as they stand, jobs and links."""
 
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from copy import deepcopy
-from threading import Barrier
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from celery import current_app
-from django.conf import settings
 from django.core import mail
-from django.db import connections
-from django.test import override_settings
 from uuid6 import uuid7
 
 from apps.common.enums import Role
+from apps.common.tests.races import redis_at
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import TokenReusedError
 from apps.users.models import User
@@ -31,55 +26,8 @@ from infrastructure.queue.models import OutboxRow, OutboxState
 if TYPE_CHECKING:
     from conftest import AuthenticatedClient
 
-PATIENCE: Final = 30
-
 type Client = AuthenticatedClient
 type SignIn = Callable[[Role | User], AuthenticatedClient]
-
-
-def at_once[T](count: int, call: Callable[[int], T]) -> list[T]:
-    """Return the results of `count` threads that start at the same instant, each with connections of its own.
-
-    They share one interpreter, which no server does to so many requests: so they may wait for their turn at the
-    servers longer than a request may.
-    """
-    barrier = Barrier(count)
-
-    def run(number: int) -> T:
-        barrier.wait(timeout=30)
-        try:
-            return call(number)
-        finally:
-            connections.close_all()
-
-    with _patient_database(), _patient_redis(), ThreadPoolExecutor(max_workers=count) as pool:
-        return list(pool.map(run, range(count)))
-
-
-@contextmanager
-def _patient_database() -> Iterator[None]:
-    pool: Any = connections["default"].pool  # type: ignore[attr-defined]  # the wrapper of PostgreSQL has one
-    configured, pool.timeout = pool.timeout, PATIENCE
-    try:
-        yield
-    finally:
-        pool.timeout = configured
-
-
-@contextmanager
-def _patient_redis() -> Iterator[None]:
-    options = f"socket_timeout={PATIENCE}&socket_connect_timeout={PATIENCE}&max_connections=1000"
-    with _redis_at(f"{settings.CACHES['default']['LOCATION']}?{options}"):
-        yield
-
-
-@contextmanager
-def _redis_at(address: str) -> Iterator[None]:
-    caches = deepcopy(settings.CACHES)
-    caches["default"]["LOCATION"] = address
-    with override_settings(CACHES=caches):
-        yield
-        redis.client().connection_pool.disconnect()
 
 
 def waiting_for_locks() -> int:
@@ -117,14 +65,14 @@ def unused_port() -> int:
 @contextmanager
 def redis_refusing() -> Iterator[None]:
     """Redis is not running: the connection is refused at once."""
-    with _redis_at(f"redis://127.0.0.1:{unused_port()}/0"):
+    with redis_at(f"redis://127.0.0.1:{unused_port()}/0"):
         yield
 
 
 @contextmanager
 def redis_hanging() -> Iterator[None]:
     """Redis is frozen: it takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server, _redis_at(f"redis://127.0.0.1:{server.getsockname()[1]}/0"):
+    with socket.create_server(("127.0.0.1", 0)) as server, redis_at(f"redis://127.0.0.1:{server.getsockname()[1]}/0"):
         yield
 
 

@@ -5,12 +5,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
+from apps.common.tests.races import at_once
 from apps.users.exceptions import SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.selectors import UserSelector, account_cache, session_cache
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once, redis_refusing, row, signed_in
+from apps.users.tests.support import redis_refusing, row, signed_in
 from infrastructure.redis import RedisUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,12 +6,13 @@ import pytest
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
+from apps.common.tests.races import at_once
 from apps.users.exceptions import SessionRevokedError, TokenInvalidError
 from apps.users.models import Session, User
 from apps.users.selectors import UserSelector, session_cache
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import ENDINGS, at_once, redis_hanging, redis_refusing, signed_in
+from apps.users.tests.support import ENDINGS, redis_hanging, redis_refusing, signed_in
 from apps.users.types import Credentials
 from infrastructure.ratelimit import Limit
 

@@ -8,12 +8,13 @@ import pytest
 from django.core import mail
 from pytest_django import Settings
 
+from apps.common.tests.races import at_once
 from apps.users.exceptions import WrongCredentialsError
 from apps.users.models import AuditEntry, Session
 from apps.users.services import UserService
 from apps.users.tasks import send_security_notice
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, redis_contents, redis_refusing
+from apps.users.tests.support import redis_contents, redis_refusing
 from infrastructure.origin import Origin, coming_from
 from infrastructure.queue.models import OutboxRow, OutboxState
 from infrastructure.ratelimit import RateLimiterUnavailable

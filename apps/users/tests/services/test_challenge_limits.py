@@ -8,13 +8,13 @@ from pytest_django import Settings
 from structlog.testing import capture_logs
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.enums import Notice
 from apps.users.exceptions import TooManyCodesError
 from apps.users.models import AuditEntry, MfaChallenge, RecoveryCode, Session, User
 from apps.users.services import MfaChallengeService, UserService
 from apps.users.tests.authenticator import Authenticator, with_authenticator
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once
 from apps.users.types import Challenge
 from infrastructure.queue.models import OutboxRow
 

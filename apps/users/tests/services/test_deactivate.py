@@ -4,11 +4,12 @@ import pytest
 
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
+from apps.common.tests.races import at_once
 from apps.users.exceptions import LastAdminError, OwnAccountError, SessionRevokedError
 from apps.users.models import Session, User
 from apps.users.services import SessionService, UserService
 from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import at_once, redis_refusing, row, signed_in
+from apps.users.tests.support import redis_refusing, row, signed_in
 from infrastructure.redis import RedisUnavailable
 
 

@@ -9,6 +9,7 @@ from freezegun import freeze_time
 from pytest_django import Settings
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import (
     EmailTakenError,
@@ -21,16 +22,7 @@ from apps.users.models import AuditEntry, FormerAddress, User
 from apps.users.selectors import UserSelector
 from apps.users.services import EmailAddressService, PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import (
-    at_once,
-    link_in,
-    link_token,
-    mailed_token,
-    redis_contents,
-    row,
-    run_jobs,
-    signed_in,
-)
+from apps.users.tests.support import link_in, link_token, mailed_token, redis_contents, row, run_jobs, signed_in
 from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 

@@ -7,22 +7,14 @@ from django.utils import timezone
 from freezegun import freeze_time
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import LinkExpiredError, LinkInvalidError
 from apps.users.models import AuditEntry, User
 from apps.users.selectors import UserSelector
 from apps.users.services import EmailAddressService, PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import (
-    at_once,
-    link_in,
-    link_token,
-    mailed_token,
-    redis_refusing,
-    row,
-    run_jobs,
-    signed_in,
-)
+from apps.users.tests.support import link_in, link_token, mailed_token, redis_refusing, row, run_jobs, signed_in
 from infrastructure.queue.models import OutboxRow
 from infrastructure.redis import RedisUnavailable
 

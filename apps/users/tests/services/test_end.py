@@ -5,12 +5,13 @@ import pytest
 from django.utils import timezone
 
 from apps.common.exceptions import NotFoundError
+from apps.common.tests.races import at_once
 from apps.users.enums import AuditAction
 from apps.users.exceptions import SessionRevokedError
 from apps.users.models import AuditEntry, Session
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once, redis_refusing, signed_in
+from apps.users.tests.support import redis_refusing, signed_in
 from infrastructure.redis import RedisUnavailable
 from infrastructure.tokens import TokenService
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
 from apps.common.models import IdempotencyKey
+from apps.common.tests.races import at_once
 from apps.users.enums import AuditAction, LinkPurpose, Notice
 from apps.users.exceptions import (
     ErasedAccountError,
@@ -44,7 +45,7 @@ from apps.users.services import (
 )
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
 from apps.users.tests.pictures import png
-from apps.users.tests.support import at_once, link_token, redis_contents, redis_refusing, row, run_jobs, signed_in
+from apps.users.tests.support import link_token, redis_contents, redis_refusing, row, run_jobs, signed_in
 from infrastructure.origin import Origin, coming_from
 from infrastructure.redis import RedisUnavailable
 

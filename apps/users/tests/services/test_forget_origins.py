@@ -4,10 +4,11 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from apps.common.tests.races import at_once
 from apps.users.models import Session
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once, run_jobs
+from apps.users.tests.support import run_jobs
 from infrastructure import batches
 from infrastructure.queue.models import OutboxRow
 

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from uuid6 import uuid7
 
 from apps.common.exceptions import ForbiddenError, InvalidInputError, NotFoundError
+from apps.common.tests.races import at_once
 from apps.users.enums import Notice
 from apps.users.exceptions import MfaOffError, MfaOnError, OwnMfaError
 from apps.users.models import AuditEntry, MfaChallenge, RecoveryCode, TotpDevice, User
@@ -18,7 +19,7 @@ from apps.users.selectors import MfaSelector
 from apps.users.services import MfaChallengeService, MfaService, UserService
 from apps.users.tests.authenticator import Authenticator, with_authenticator
 from apps.users.tests.factories import PASSWORD, AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import at_once, signed_in
+from apps.users.tests.support import signed_in
 from apps.users.types import Challenge, Credentials, MfaStatus
 from infrastructure.queue.models import OutboxRow
 

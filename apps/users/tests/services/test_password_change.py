@@ -6,12 +6,13 @@ from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from apps.common.exceptions import AppException, InvalidInputError
+from apps.common.tests.races import at_once
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import LinkInvalidError, SessionRevokedError, WrongCredentialsError
 from apps.users.models import AuditEntry, RefreshToken, Session, User
 from apps.users.services import EmailAddressService, PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, link_token, redis_refusing, row
+from apps.users.tests.support import link_token, redis_refusing, row
 from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 from infrastructure.redis import RedisUnavailable

@@ -9,21 +9,13 @@ from freezegun import freeze_time
 from uuid6 import uuid7
 
 from apps.common.exceptions import InvalidInputError
+from apps.common.tests.races import at_once
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import LinkExpiredError, LinkInvalidError, SessionRevokedError, WrongCredentialsError
 from apps.users.models import AuditEntry, MfaChallenge, Session, User
 from apps.users.services import PasswordService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
-from apps.users.tests.support import (
-    at_once,
-    link_in,
-    link_token,
-    mailed_token,
-    redis_contents,
-    row,
-    run_jobs,
-    signed_in,
-)
+from apps.users.tests.support import link_in, link_token, mailed_token, redis_contents, row, run_jobs, signed_in
 from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 

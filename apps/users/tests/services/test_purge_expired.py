@@ -11,10 +11,11 @@ from freezegun import freeze_time
 from uuid6 import uuid7
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.models import RefreshToken, Session, User
 from apps.users.services import ErasureService, SessionService, UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, run_jobs, signed_in, wait_until, waiting_for_locks
+from apps.users.tests.support import run_jobs, signed_in, wait_until, waiting_for_locks
 from infrastructure import batches
 from infrastructure.queue.models import OutboxRow
 

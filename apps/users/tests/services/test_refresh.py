@@ -8,11 +8,12 @@ from freezegun import freeze_time
 from structlog.testing import capture_logs
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError, TokenReusedError
 from apps.users.models import AuditEntry, RefreshToken, Session, User
 from apps.users.services import SessionService, UserService
 from apps.users.tests.factories import AdminFactory, UserFactory
-from apps.users.tests.support import at_once, signed_in
+from apps.users.tests.support import signed_in
 from apps.users.types import Credentials
 from infrastructure.queue.models import OutboxRow
 from infrastructure.tokens import TokenService

@@ -5,12 +5,12 @@ from django.db import IntegrityError, transaction
 
 from apps.common.enums import Role
 from apps.common.exceptions import InvalidInputError
+from apps.common.tests.races import at_once
 from apps.users.exceptions import EmailTakenError
 from apps.users.models import User
 from apps.users.selectors import account_cache
 from apps.users.services import UserService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once
 from infrastructure.queue.models import OutboxRow
 
 

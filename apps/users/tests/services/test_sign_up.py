@@ -7,11 +7,12 @@ from freezegun import freeze_time
 from pytest_django import Settings
 
 from apps.common.exceptions import InvalidInputError
+from apps.common.tests.races import at_once
 from apps.users.exceptions import EmailTakenError
 from apps.users.models import User
 from apps.users.services import RegistrationService
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, row, run_jobs
+from apps.users.tests.support import row, run_jobs
 from infrastructure.queue.models import OutboxRow
 
 

@@ -6,11 +6,12 @@ from freezegun import freeze_time
 from pytest_django import DjangoAssertNumQueries
 
 from apps.common.exceptions import AppException
+from apps.common.tests.races import at_once
 from apps.users.exceptions import SessionRevokedError, TokenExpiredError, TokenInvalidError
 from apps.users.models import Session, User
 from apps.users.services import SessionService
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import at_once, redis_contents, redis_refusing, signed_in
+from apps.users.tests.support import redis_contents, redis_refusing, signed_in
 from apps.users.types import Bearer
 from infrastructure.ratelimit import NO_LIMITS
 from infrastructure.redis import RedisUnavailable

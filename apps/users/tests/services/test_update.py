@@ -5,12 +5,13 @@ import pytest
 
 from apps.common.enums import Role
 from apps.common.exceptions import AppException, ForbiddenError, NotFoundError
+from apps.common.tests.races import at_once
 from apps.users.exceptions import LastAdminError
 from apps.users.models import User
 from apps.users.selectors import UserSelector
 from apps.users.services import UserService
 from apps.users.tests.factories import AdminFactory, ModeratorFactory, UserFactory
-from apps.users.tests.support import at_once, row
+from apps.users.tests.support import row
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from apps.common.tests.races import at_once
 from apps.users.models import MfaChallenge, Session, User
 from apps.users.tests.authenticator import Authenticator, with_authenticator
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, problem, signed_in, wrong_fields
+from apps.users.tests.support import problem, signed_in, wrong_fields
 
 pytestmark = pytest.mark.django_db
 

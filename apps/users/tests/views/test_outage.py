@@ -9,6 +9,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.common.enums import Role
+from apps.common.tests.races import at_once
 from apps.users.enums import LinkPurpose
 from apps.users.models import Session, User
 from apps.users.services import SessionService
@@ -16,7 +17,6 @@ from apps.users.tests.factories import PASSWORD, UserFactory
 from apps.users.tests.support import (
     Client,
     SignIn,
-    at_once,
     link_token,
     problem,
     redis_hanging,

@@ -4,9 +4,10 @@ import pytest
 from freezegun import freeze_time
 from rest_framework.test import APIClient
 
+from apps.common.tests.races import at_once
 from apps.users.models import RefreshToken, Session
 from apps.users.tests.factories import UserFactory
-from apps.users.tests.support import SignIn, at_once, problem, signed_in, wrong_fields
+from apps.users.tests.support import SignIn, problem, signed_in, wrong_fields
 
 URL = "/api/v1/auth/refresh/"
 ME = "/api/v1/auth/me/"

@@ -5,9 +5,10 @@ from django.core import mail
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from apps.common.tests.races import at_once
 from apps.users.models import User
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import at_once, problem, run_jobs, wrong_fields
+from apps.users.tests.support import problem, run_jobs, wrong_fields
 from infrastructure.queue.models import OutboxRow
 
 URL = "/api/v1/auth/register/"

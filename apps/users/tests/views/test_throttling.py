@@ -8,9 +8,10 @@ from rest_framework.test import APIClient
 
 from apps.common import throttling
 from apps.common.enums import Role
+from apps.common.tests.races import at_once
 from apps.users.models import User
 from apps.users.tests.factories import PASSWORD, UserFactory
-from apps.users.tests.support import SignIn, at_once, problem
+from apps.users.tests.support import SignIn, problem
 
 LOGIN = "/api/v1/auth/login/"
 REGISTER = "/api/v1/auth/register/"
