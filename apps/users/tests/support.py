@@ -10,10 +10,11 @@ from uuid import UUID
 
 from celery import current_app
 from django.core import mail
+from django.db import connections
 from uuid6 import uuid7
 
 from apps.common.enums import Role
-from apps.common.tests.races import redis_at
+from apps.common.tests.races import PATIENCE, redis_at
 from apps.users.enums import LinkPurpose
 from apps.users.exceptions import TokenReusedError
 from apps.users.models import User
