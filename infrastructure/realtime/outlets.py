@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from infrastructure.realtime.frames import Prepared
@@ -14,7 +14,7 @@ DROP_BACKLOG: Final = 64 * 1024
 # The name in the scope's extensions under which a server of ours takes whole frames.
 FRAMES: Final = "layerline.frames"
 
-type Send = Callable[[Any], Awaitable[None]]
+type Send = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 class FrameWriter(Protocol):
@@ -159,10 +159,13 @@ class _TextOutlet(Outlet):
         if self._sender:
             return self._wait(prepared, limit)
         # A server that takes it at once has taken it now.
-        sent = _begun(self._sent(prepared))
+        sent = self._begin(prepared)
         if not sent.done():
             self._queue, self._bytes = deque(), len(prepared.frame)
             self._sender = _begun(self._send_rest(sent, self._bytes, self._queue))
+        elif sent.cancelled() or sent.exception():
+            # Each server has an error of its own for a socket that is gone.
+            self._is_over = True
         return True
 
     def _write_all(self, several: Sequence[Prepared]) -> None:
@@ -177,21 +180,20 @@ class _TextOutlet(Outlet):
         self._bytes += size
         return True
 
-    async def _sent(self, prepared: Prepared) -> None:
-        try:
-            await self._send({"type": "websocket.send", "text": prepared.text})
-        except Exception:  # noqa: BLE001  # each server has an error of its own for a socket that is gone
-            self._is_over = True
+    def _begin(self, prepared: Prepared) -> asyncio.Task[None]:
+        return _begun(self._send({"type": "websocket.send", "text": prepared.text}))
 
-    async def _send_rest(self, first: asyncio.Task[None], size: int, queue: deque[Prepared]) -> None:
+    async def _send_rest(self, sent: asyncio.Task[None], size: int, queue: deque[Prepared]) -> None:
         """Wait until a slow reader has taken the first, and go on with what came meanwhile."""
         try:
-            await first
+            await sent
             self._bytes -= size
             while queue and not self._is_over:
                 prepared = queue.popleft()
-                await self._sent(prepared)
+                await self._begin(prepared)
                 self._bytes -= len(prepared.frame)
+        except Exception:  # noqa: BLE001  # as above
+            self._is_over = True
         finally:
             self._sender, self._queue, self._bytes = None, None, 0
 
@@ -209,5 +211,5 @@ def outlet_of(scope: Mapping[str, Any], send: Send, overflow: Callable[[], None]
 
 
 def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Return a task that has run already as far as it can without waiting."""
+    """Return a task that has gone already as far as it can without waiting."""
     return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
