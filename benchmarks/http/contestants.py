@@ -1,6 +1,7 @@
 """Who takes part, each as its own documentation sets it up, with two workers."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BENCH: Final = ROOT / ".dev" / "bench"
 PEERS: Final = Path(__file__).parent / "peers"
 _ENVIRONMENT: Final = BENCH / "peers"
+# Beside the packages of the project, which does not need it.
+_GRANIAN: Final = BENCH / "granian"
 _PYTHON: Final = str(_ENVIRONMENT / "bin" / "python")
 WORKERS: Final = 2
 THREADS: Final = 8
@@ -34,6 +37,10 @@ class Contestant:
     folder: Path
     paths: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        return self.title.partition(",")[0]
 
     @property
     def is_ours(self) -> bool:
@@ -78,7 +85,7 @@ OURS_GRANIAN: Final = Contestant(
     _granian(sys.executable, "config.wsgi:application"),
     ROOT,
     _OUR_PATHS,
-    {"PYTHONPATH": str(BENCH / "granian")},
+    {"PYTHONPATH": str(_GRANIAN)},
 )
 STOCK: Final = Contestant("DRF + SimpleJWT, gunicorn", _gunicorn(_PYTHON, "wsgi"), PEERS, _paths("/api/drf"))
 NINJA: Final = Contestant("django-ninja, granian", _granian(_PYTHON, "wsgi:application"), PEERS, _paths("/api/ninja"))
@@ -87,7 +94,11 @@ FAST_LIMITED: Final = Contestant(
     "FastAPI, pool of 20, limits in Redis, uvicorn", FAST.command, PEERS, FAST.paths, {"LIMITS": "1"}
 )
 FAST_REDIS: Final = Contestant(
-    "FastAPI, user and limits in Redis, uvicorn", FAST.command, PEERS, FAST.paths, {"USER_FROM": "redis"}
+    "FastAPI, user and limits in Redis, uvicorn", FAST.command, PEERS, FAST.paths, {"USER_FROM": "redis", "LIMITS": "1"}
+)
+# No documentation shows this; it is what somebody could make of it by hand.
+FAST_PIPELINED: Final = Contestant(
+    "FastAPI, both in one pipeline, uvicorn", FAST.command, PEERS, FAST.paths, {"USER_FROM": "pipeline"}
 )
 
 
@@ -106,7 +117,9 @@ def install_peers() -> None:
     uv = [sys.executable, "-m", "uv"]
     make = [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(_ENVIRONMENT)]
     install = [*uv, "pip", "install", "--quiet", "--python", _PYTHON, "--require-hashes", "-r", str(requirements)]
-    for command in (make, install):
+    granian = re.search(r"^granian==\S+", requirements.read_text(encoding="utf-8"), re.MULTILINE)
+    beside = [*uv, "pip", "install", "--quiet", "--target", str(_GRANIAN), granian[0] if granian else "granian"]
+    for command in (make, install, beside):
         result = subprocess.run(command, check=False, capture_output=True, text=True)
         if result.returncode:
             raise SystemExit(f"The peers cannot be installed, so there is nothing to compare with.\n{result.stderr}")

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.http.contestants import FAST, FAST_LIMITED, FAST_REDIS, NINJA, OURS, OURS_GRANIAN, STOCK, Contestant
+from benchmarks.http.contestants import (
+    FAST,
+    FAST_LIMITED,
+    FAST_PIPELINED,
+    FAST_REDIS,
+    NINJA,
+    OURS,
+    OURS_GRANIAN,
+    STOCK,
+    Contestant,
+)
 from benchmarks.http.servers import Round, Server
 from benchmarks.http.world import World
 
@@ -37,7 +47,12 @@ class Route:
 
 
 ROUTES: Final = (
-    Route("me_warm", "`GET /auth/me/`, user in Redis", "me", (OURS, STOCK, OURS_GRANIAN, FAST_REDIS)),
+    Route(
+        "me_warm",
+        "`GET /auth/me/`, user in Redis",
+        "me",
+        (OURS, STOCK, OURS_GRANIAN, NINJA, FAST_REDIS, FAST_PIPELINED),
+    ),
     Route("me_cold", "`GET /auth/me/`, user in PostgreSQL", "me", (OURS, STOCK, FAST, FAST_LIMITED), cold=True),
     Route("users", "`GET /users/`, 20 of 10,000", "users", (OURS, STOCK, NINJA, FAST)),
     Route("login", "`POST /auth/login/`", "login", (OURS, STOCK, NINJA, FAST), LOGIN_CONNECTIONS),
@@ -71,7 +86,7 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
         requests = {server: _requests(world, route, server) for server in servers}
         if not route.cold:
             for server in servers:
-                server.load(requests[server], connections=route.connections, seconds=3)
+                server.load(requests[server], connections=route.connections, seconds=2)
         plain: dict[Server, list[Round]] = {server: [] for server in servers}
         apart: dict[Server, list[Round]] = {server: [] for server in servers}
         for number in range(2 * rounds):
@@ -84,12 +99,8 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
                 )
                 _require_good(route, server, one, len(requests[server]))
                 taken[server].append(one)
-            shown = ", ".join(
-                f"{server.contestant.title.partition(',')[0]} {taken[server][-1].rate:,.0f}" for server in servers
-            )
-            say(
-                f"{route.name}, round {number // 2 + 1} of {rounds}{' apart' if taken is apart else ''}: {shown} a second"
-            )
+            kind = "rates" if taken is plain else "CPU"
+            say(f"{route.name}, {kind}, round {number // 2 + 1} of {rounds}: {_last(taken)} a second")
     return [Result(server.contestant.title, plain[server], apart[server]) for server in servers]
 
 
@@ -135,6 +146,12 @@ def _requests(world: World, route: Route, server: Server) -> list[bytes]:
     return world.requests(server.contestant, route.route, people)
 
 
+def _last(taken: Mapping[Server, Sequence[Round]]) -> str:
+    return ", ".join(
+        f"{server.contestant.title.partition(',')[0]} {rounds[-1].rate:,.0f}" for server, rounds in taken.items()
+    )
+
+
 def _in_turn(servers: Sequence[Server], number: int) -> list[Server]:
     """Return the servers so that whoever comes first in one round comes last in another."""
     first = number % len(servers)
@@ -148,7 +165,3 @@ def _require_good(route: Route, server: Server, one: Round, prepared: int) -> No
         raise SystemExit(
             f"{route.name}: of {one.requests} requests some met somebody warm; there are {prepared} people."
         )
-
-
-def by_title(results: Sequence[Result]) -> Mapping[str, Result]:
-    return {result.title: result for result in results}

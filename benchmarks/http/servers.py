@@ -179,8 +179,10 @@ class Loader:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=(lambda: os.sched_setaffinity(0, _LOADERS_CORES)) if apart else None,
         )
+        if apart:
+            # It has begun with no other thread yet, and those that come are where this one is.
+            os.sched_setaffinity(self._process.pid, _LOADERS_CORES)
 
     def result(self) -> dict[str, Any]:
         """Wait for its end, and return what it prints."""

@@ -1,6 +1,7 @@
 """FastAPI with SQLAlchemy's asyncio and a pool of 20.
 
-With LIMITS=1 it counts the same limits in Redis as ours, with USER_FROM=redis it has the user from there too.
+With LIMITS=1 it counts the same limits in Redis as ours; with USER_FROM=redis it has the user from there, and with
+USER_FROM=pipeline both in one round trip.
 """
 
 import os
@@ -23,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["PEERS_SECRET"]
 PREFIX = os.environ["REDIS_KEY_PREFIX"]
-USER_FROM_REDIS = os.environ.get("USER_FROM") == "redis"
+USER_FROM = os.environ.get("USER_FROM", "postgres")
 LIMITS = os.environ.get("LIMITS") == "1"
 # Requests, and the seconds of their window.
 RATES = {"burst": (1_000_000, 60), "sustained": (1_000_000, 86_400)}
@@ -159,13 +160,22 @@ async def user_from_postgres(user_id: UserId, session: Session, response: Respon
 
 
 async def user_from_redis(user_id: UserId, response: Response) -> AccountDetailOut:
-    """One round trip for the user and the limits, as long as the user is there."""
+    if LIMITS:
+        await count(user_id, response)
+    return await _cached(user_id, await redis.get(f"{PREFIX}:user:{user_id}"))
+
+
+async def user_and_limits_from_redis(user_id: UserId, response: Response) -> AccountDetailOut:
     keys, arguments = _counters(user_id)
     async with redis.pipeline(transaction=False) as pipeline:
         pipeline.get(f"{PREFIX}:user:{user_id}")
         await count_script(keys=keys, args=arguments, client=pipeline)
         text, answer = await pipeline.execute()
     _refuse_or_tell(answer, response)
+    return await _cached(user_id, text)
+
+
+async def _cached(user_id: UUID, text: bytes | None) -> AccountDetailOut:
     if text is not None:
         return AccountDetailOut.model_validate_json(text)
     async with new_session() as session:
@@ -174,7 +184,8 @@ async def user_from_redis(user_id: UserId, response: Response) -> AccountDetailO
     return account
 
 
-User = Annotated[Account, Depends(user_from_redis if USER_FROM_REDIS else user_from_postgres)]
+_SOURCES = {"postgres": user_from_postgres, "redis": user_from_redis, "pipeline": user_and_limits_from_redis}
+User = Annotated[Account, Depends(_SOURCES[USER_FROM])]
 
 
 @app.get("/api/fast/me/", response_model=AccountOut)
