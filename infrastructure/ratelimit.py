@@ -1,17 +1,16 @@
 """Limits counted atomically in Redis, and a stricter fall-back inside the process."""
 
-import hmac
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from hashlib import sha256
 from threading import Lock
 from typing import Final, cast
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from infrastructure import metrics
 from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
@@ -70,15 +69,15 @@ class Limit:
     @property
     def counter(self) -> str:
         """The counter's key; the window stands in it, so that a changed setting acts at once."""
-        subject = self.subject.encode(errors="surrogatepass")
-        digest = hmac.digest(_counters_key(settings.SECRET_KEY), subject, "sha256").hex()
-        return key("limit", self.scope, str(self.window), digest[:32])
+        return key("limit", self.scope, str(self.window), _digest(self.subject, settings.SECRET_KEY))
 
 
-@lru_cache(maxsize=8)
-def _counters_key(secret: str) -> bytes:
-    """Return the key of `django.utils.crypto.salted_hmac`, which makes it anew for each digest."""
-    return sha256(f"infrastructure.ratelimit{secret}".encode()).digest()
+@lru_cache(maxsize=4_096)
+def _digest(subject: str, secret: str) -> str:
+    # One request asks for several limits of a subject, and a client sends several requests.
+    salt = "infrastructure.ratelimit"
+    text = subject.encode(errors="surrogatepass")
+    return salted_hmac(salt, text, secret=secret, algorithm="sha256").hexdigest()[:32]
 
 
 def configured(scope: str, subject: str) -> Limit:

@@ -154,8 +154,7 @@ class TokenService:
             TokenExpiredError: If only its time is wrong.
             TokenInvalidError: If anything else is.
         """
-        payload, key_id = _verified(token, require=_CLAIMS, expected_type=expected_type)
-        claims = _claims_of(payload, key_id=key_id, expected_type=expected_type)
+        claims = _genuine(token, expected_type, _keys(), settings.JWT_ISSUER, settings.JWT_AUDIENCE)
         _refuse_expired(claims.expires_at)
         return claims
 
@@ -192,7 +191,7 @@ class TokenService:
         return claims
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Keys:
     """Every configured key by its id, the id of the one that signs, and whose id each header tells that we write."""
 
@@ -235,6 +234,20 @@ def _key_id_of(header: str) -> str:
     if not isinstance(fields["kid"], str):
         raise TokenInvalidError("Its key has no name.")
     return fields["kid"]
+
+
+@lru_cache(maxsize=4_096)
+def _genuine(token: str, expected_type: TokenType, *_: object) -> TokenClaims:
+    """Return what a genuine token says; its time may be over.
+
+    A client sends one token again and again, and what it says changes as little as its signature. What is refused is
+    not remembered, and nothing here knows whether the session goes on.
+
+    Args:
+        _: What else it hangs on: the keys, the issuer, the audience.
+    """
+    payload, key_id = _verified(token, require=_CLAIMS, expected_type=expected_type)
+    return _claims_of(payload, key_id=key_id, expected_type=expected_type)
 
 
 def _verified(token: str, *, require: list[str], expected_type: str) -> tuple[dict[str, Any], str]:
