@@ -40,6 +40,7 @@ def main(form: str) -> None:
     logs.configure(level="INFO", json=form == "json")
     library = logging.getLogger("some.library")
     library.debug("too fine")
+    library.info("half a pair: \ud800")
     library.info("plain %s", "line", extra={"count": 3})
     Client(headers={"x-request-id": "the-request"}).get("/api/v1/no%0Asuch%0D%1B%5B31mpath/?token=canary-query")
     Client(headers={"host": "evil.example.com"}).get("/api/?token=canary-query")

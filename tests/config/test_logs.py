@@ -46,6 +46,10 @@ def test_a_librarys_line_is_an_object_with_its_extras(events: dict[str, dict[str
     assert "too fine" not in events
 
 
+def test_half_of_a_surrogate_pair_is_escaped(events: dict[str, dict[str, Any]]) -> None:
+    assert events["half a pair: \ud800"]["level"] == "info"
+
+
 def test_line_breaks_and_escapes_in_a_path_stay_on_one_line(as_json: str) -> None:
     (line,) = [line for line in as_json.splitlines() if "/no" in line]
 

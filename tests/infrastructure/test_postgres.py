@@ -55,6 +55,22 @@ def test_a_living_connection_is_used_again(wrapper: Any) -> None:
     assert idle(wrapper) == before
 
 
+def test_a_connection_that_the_server_has_told_something_is_asked_and_used_again(wrapper: Any) -> None:
+    one = wrapper.get_new_connection({})
+    one.execute("LISTEN news")
+    one.commit()
+    wrapper.pool.putconn(one)
+    with connection.cursor() as cursor:
+        cursor.execute("NOTIFY news")
+
+    taken = [wrapper.get_new_connection({}) for _ in range(10)]
+
+    assert one in taken
+    assert one.execute("SELECT 1").fetchone() == (1,)
+    for other in taken:
+        wrapper.pool.putconn(other)
+
+
 def test_a_server_that_stays_away_is_told_within_the_pools_time(wrapper: Any) -> None:
     cut(wrapper)
     wrapper.pool.kwargs["port"] = 1

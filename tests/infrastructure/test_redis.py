@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-from infrastructure.redis import RedisUnavailable, Script, client, key, unavailable_as
+from infrastructure.redis import PlainPool, PlainRedis, RedisUnavailable, Script, client, key, unavailable_as
 from tests.infrastructure.support import Server, at_once, redis_at, redis_hanging, redis_refusing
 
 
@@ -74,6 +74,38 @@ def test_the_kind_of_absence_can_be_named() -> None:
 
 def test_two_hundred_callers_share_the_pool_without_an_error() -> None:
     assert at_once(200, lambda _: client().ping()) == [True] * 200
+
+
+def test_who_finds_all_connections_in_use_is_told_so_when_his_time_is_over() -> None:
+    pool = PlainPool(max_connections=1, timeout=0.05, **client().connection_pool.connection_kwargs)
+    lent = pool.get_connection()
+
+    with pytest.raises(RedisUnavailable), unavailable_as():
+        PlainRedis(connection_pool=pool).ping()
+    pool.release(lent)
+    assert PlainRedis(connection_pool=pool).ping()
+    pool.disconnect()
+
+
+def test_a_connection_that_was_left_with_an_answer_unread_is_made_anew() -> None:
+    pool = PlainPool(max_connections=1, timeout=1, **client().connection_pool.connection_kwargs)
+    lent = pool.get_connection()
+    lent.send_command("PING")
+    time.sleep(0.05)
+    pool.release(lent)
+
+    assert PlainRedis(connection_pool=pool).echo("mine") == b"mine"
+    pool.disconnect()
+
+
+def test_a_connection_of_another_process_is_not_lent() -> None:
+    pool = PlainPool(max_connections=1, timeout=1, **client().connection_pool.connection_kwargs)
+    lent = pool.get_connection()
+    lent.pid += 1
+    pool.release(lent)
+
+    assert pool.get_connection() is not lent
+    pool.disconnect()
 
 
 def test_a_script_runs_on_a_server_that_has_never_seen_it() -> None:

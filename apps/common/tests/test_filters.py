@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 
-from apps.common.filters import MomentFilter, StableOrderingFilter, StrictBooleanFilter
+from apps.common.filters import MomentFilter, SearchFilterSet, StableOrderingFilter, StrictBooleanFilter
 
 
 class SessionFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter is untyped
@@ -98,3 +98,30 @@ def test_a_moment_is_compared_in_utc(moment: str, found: int) -> None:
 )
 def test_what_is_no_moment_of_the_calendar_is_refused(moment: str) -> None:
     assert list(SessionFilter({"before": moment}, queryset=Session.objects.all()).errors) == ["before"]
+
+
+class NameFilter(SearchFilterSet):
+    search = django_filters.CharFilter(field_name="name")
+
+
+class NarrowerFilter(NameFilter):
+    name = django_filters.CharFilter()
+
+
+class OwnGroupsFilter(SearchFilterSet):
+    search = django_filters.CharFilter(field_name="name")
+    group = django_filters.ModelChoiceFilter(queryset=lambda request: Group.objects.filter(name=request))
+
+
+def form_of(kind: Any, request: Any = None) -> type:
+    return type(kind({}, queryset=Group.objects.all(), request=request).form)
+
+
+def test_a_form_is_made_once_for_a_class_and_not_for_those_derived_from_it() -> None:
+    assert form_of(NameFilter) is form_of(NameFilter)
+    assert list(form_of(NarrowerFilter).base_fields) == ["search", "name"]  # type: ignore[attr-defined]  # a form's
+    assert list(form_of(NameFilter).base_fields) == ["search"]  # type: ignore[attr-defined]  # a form's
+
+
+def test_what_one_request_may_choose_from_is_not_kept_for_the_next() -> None:
+    assert form_of(OwnGroupsFilter, "a") is not form_of(OwnGroupsFilter, "b")

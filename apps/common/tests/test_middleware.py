@@ -1,16 +1,18 @@
 import logging
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
+from csp.constants import NONCE
+from csp.decorators import csp_exempt, csp_replace, csp_update
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from apps.common.middleware import RequestContextMiddleware, resolve_client_address
+from apps.common.middleware import PolicyMiddleware, RequestContextMiddleware, resolve_client_address
 from infrastructure import origin, redaction
 from infrastructure.origin import Origin
 
@@ -240,3 +242,72 @@ def test_what_a_form_sent_as_a_secret_is_hidden_where_its_view_fails() -> None:
     middleware.process_exception(request, ValueError())
 
     assert (unread, redaction.text("nine hundred lanterns")) == ("nine hundred lanterns", "<hidden>")
+
+
+def _answered(view: Callable[[HttpRequest], HttpResponse], path: str = OPEN) -> HttpResponse:
+    return cast("HttpResponse", PolicyMiddleware(view)(RequestFactory().get(path)))
+
+
+def _says_nonce(request: Any) -> HttpResponse:
+    return HttpResponse(str(request.csp_nonce))
+
+
+@pytest.mark.parametrize(
+    ("view", "shown"),
+    [
+        (lambda _: HttpResponse(), "script-src 'none'"),
+        (csp_update({"img-src": "https://img.example"})(lambda _: HttpResponse()), "img-src https://img.example"),
+        (csp_replace({"script-src": ["'self'"]})(lambda _: HttpResponse()), "script-src 'self'"),
+        (csp_exempt()(lambda _: HttpResponse()), None),
+        (lambda _: HttpResponse(headers={"Content-Security-Policy": "of its own"}), "of its own"),
+    ],
+)
+def test_an_answer_may_ask_for_a_policy_of_its_own(settings: Settings, view: Any, shown: str | None) -> None:
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": {"script-src": ["'none'"]}}
+
+    policy = _answered(view).headers.get("Content-Security-Policy")
+
+    assert policy is None if shown is None else shown in policy
+
+
+def test_a_nonce_that_a_page_used_stands_in_its_policy(settings: Settings) -> None:
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": {"script-src": ["'self'", NONCE]}}
+
+    response = _answered(_says_nonce)
+
+    assert f"'nonce-{response.content.decode()}'" in response.headers["Content-Security-Policy"]
+
+
+def test_paths_can_be_left_out_and_a_second_policy_only_reports(settings: Settings) -> None:
+    settings.CONTENT_SECURITY_POLICY = {"EXCLUDE_URL_PREFIXES": ["/free/"], "DIRECTIVES": {"img-src": ["'self'"]}}
+    settings.CONTENT_SECURITY_POLICY_REPORT_ONLY = {"DIRECTIVES": {"img-src": ["'none'"]}}
+
+    bound, free = (_answered(lambda _: HttpResponse(), path).headers for path in (OPEN, "/free/"))
+
+    assert "img-src 'self'" in bound["Content-Security-Policy"]
+    assert "img-src 'none'" in bound["Content-Security-Policy-Report-Only"]
+    assert "Content-Security-Policy" not in free
+
+
+def test_a_page_of_an_allowed_origin_may_read_the_answer_and_no_other(api: APIClient, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    origins = {None: None, "https://app.example": "https://app.example", "https://evil.example": None}
+
+    for origin_sent, allowed in origins.items():
+        response = APIClient(headers={} if origin_sent is None else {"origin": origin_sent}).get(OPEN)
+        assert response.headers.get("Access-Control-Allow-Origin") == allowed
+        assert "origin" in response.headers["Vary"].lower()
+    preflight = APIClient(headers={"access-control-request-method": "GET"}).options(OPEN)
+    assert (preflight.status_code, preflight.headers["Content-Length"]) == (200, "0")
+
+
+@pytest.mark.django_db
+def test_the_api_looks_at_no_cookie(django_assert_num_queries: Any) -> None:
+    client = Client()
+    client.cookies["sessionid"] = "a" * 32
+    with django_assert_num_queries(0):
+        response = client.get(OPEN)
+
+    assert response.status_code == 200
+    assert "cookie" not in response.headers.get("Vary", "").lower()
+    assert response.cookies == {}
