@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('users', '0008_audit_by_request'),
+        ('users', '0009_schedule_each_clean_up'),
     ]
 
     operations = [
