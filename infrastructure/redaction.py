@@ -33,6 +33,8 @@ _FORMS: Final = (
     (re.compile(r"(?<![\w.+-])\+[1-9][0-9]{6,14}(?![0-9])"), "<phone>"),
 )
 
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+
 # Shorter ones would be found in the middle of anything.
 _SHORTEST: Final = 6
 # A body of a mebibyte holds a hundred thousand names; no form of ours has as many as this.
@@ -99,7 +101,10 @@ def masked(shown: Any) -> Any:
 def _masked_value(name: object, value: Any) -> Any:
     if isinstance(name, str) and is_secret(name) and value is not None and not isinstance(value, bool):
         return HIDDEN
-    return masked(value)
+    # Nearly all are one of these, and each line has a dozen.
+    if type(value) is str:
+        return text(value)
+    return value if type(value) in _PLAIN else masked(value)
 
 
 def _masked_pair(found: re.Match[str]) -> str:

@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="http", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of each contestant and kind (3)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of load in a round (1.5)")
+    parser.add_argument("--seconds", type=int, default=1, help="of load in a round (1)")
     parser.add_argument("--rows", type=numbers, default=[1_000, 100_000, 1_000_000], help="sizes to grow to")
     parser.add_argument("--only", type=lambda text: text.split(","), default=_PARTS, help=f"of {','.join(_PARTS)}")
     parser.add_argument("--publish", action="store_true", help="write the tables and the chart into docs/")

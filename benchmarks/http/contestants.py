@@ -20,7 +20,7 @@ WORKERS: Final = 2
 THREADS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Contestant:
     """A server under test.
 

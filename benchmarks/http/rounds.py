@@ -36,6 +36,7 @@ class Route:
         route: In the paths of the contestants.
         contestants: The first is ours, the second is what all are compared with.
         cold: Whether nobody may be in our cache.
+        longer: How many times as long a round is.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Route:
     contestants: tuple[Contestant, ...]
     connections: int = CONNECTIONS
     cold: bool = False
+    longer: int = 1
 
 
 ROUTES: Final = (
@@ -55,7 +57,8 @@ ROUTES: Final = (
     ),
     Route("me_cold", "`GET /auth/me/`, user in PostgreSQL", "me", (OURS, STOCK, FAST, FAST_LIMITED), cold=True),
     Route("users", "`GET /users/`, 20 of 10,000", "users", (OURS, STOCK, NINJA, FAST)),
-    Route("login", "`POST /auth/login/`", "login", (OURS, STOCK, NINJA, FAST), LOGIN_CONNECTIONS),
+    # Slow enough to need more time for as many answers.
+    Route("login", "`POST /auth/login/`", "login", (OURS, STOCK, NINJA, FAST), LOGIN_CONNECTIONS, longer=3),
 )
 
 
@@ -80,13 +83,12 @@ class Result:
         return median(mine.rate / its.rate for mine, its in zip(self.rounds, other.rounds, strict=True))
 
 
-def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Result]:
+def compare(world: World, route: Route, *, rounds: int, seconds: int, say: Callable[[str], None]) -> list[Result]:
     """Load each contestant in turn: for its rate on all cores, then for its CPU with the load on a core of its own."""
     with running(world, route.contestants, route.route) as servers:
         requests = {server: _requests(world, route, server) for server in servers}
-        if not route.cold:
-            for server in servers:
-                server.load(requests[server], connections=route.connections, seconds=2)
+        for server in servers:
+            server.load(requests[server], connections=route.connections, seconds=2)
         plain: dict[Server, list[Round]] = {server: [] for server in servers}
         apart: dict[Server, list[Round]] = {server: [] for server in servers}
         for number in range(2 * rounds):
@@ -95,7 +97,10 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
                 if route.cold and server.contestant.is_ours:
                     world.forget_accounts()
                 one = server.load(
-                    requests[server], connections=route.connections, seconds=seconds, apart=taken is apart
+                    requests[server],
+                    connections=route.connections,
+                    seconds=seconds * route.longer,
+                    apart=taken is apart,
                 )
                 _require_good(route, server, one, len(requests[server]))
                 taken[server].append(one)
@@ -105,7 +110,7 @@ def compare(world: World, route: Route, *, rounds: int, seconds: float, say: Cal
 
 
 def flood(
-    world: World, *, rounds: int, seconds: float, say: Callable[[str], None]
+    world: World, *, rounds: int, seconds: int, say: Callable[[str], None]
 ) -> dict[str, list[tuple[Round, Round]]]:
     """Measure `me` with and without a flood of logins, of ours and of stock DRF."""
     shown: dict[str, list[tuple[Round, Round]]] = {}

@@ -85,7 +85,7 @@ class Server:
             connection.sendall(request)
             return connection.recv(65_536)
 
-    def load(self, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool = False) -> Round:
+    def load(self, requests: Sequence[bytes], *, connections: int, seconds: int, apart: bool = False) -> Round:
         """Load the server, on cores of its own if `apart`.
 
         Raises:
@@ -110,7 +110,7 @@ class Server:
             refused=shown["refused"],
         )
 
-    def loader(self, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool = False) -> "Loader":
+    def loader(self, requests: Sequence[bytes], *, connections: int, seconds: int, apart: bool = False) -> "Loader":
         """Begin to load the server."""
         return Loader(self.port, requests, connections=connections, seconds=seconds, apart=apart)
 
@@ -160,7 +160,7 @@ class Server:
 class Loader:
     """A process that loads a server: wrk, or else our own."""
 
-    def __init__(self, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, apart: bool) -> None:
+    def __init__(self, port: int, requests: Sequence[bytes], *, connections: int, seconds: int, apart: bool) -> None:
         self._file = BENCH / f"{port}-{time.monotonic_ns()}.requests"
         self._file.write_bytes(b"".join(request + SEPARATOR for request in requests))
         own = [
