@@ -53,7 +53,7 @@ def measure(sizes: Sequence[int], *, rounds: int, say: Callable[[str], None]) ->
         taken: dict[tuple[str, int], list[float]] = {}
         for number in range(rounds):
             for title, path in PATHS.items():
-                for rows in sizes[number % len(sizes) :] + sizes[: number % len(sizes)]:
+                for rows in (*sizes[number % len(sizes) :], *sizes[: number % len(sizes)]):
                     forget(f"{_NAME}_{rows}")
                     table = tables[rows]
                     requests = [get(path, token) for token in table.tokens[:_REQUESTS]]

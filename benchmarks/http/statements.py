@@ -58,7 +58,7 @@ def milliseconds(statement: str, values: Any) -> float:
             cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", values)
             [[plan]] = cursor.fetchone()
             taken.append(plan["Planning Time"] + plan["Execution Time"])
-    return median(taken)
+    return float(median(taken))
 
 
 def main() -> None:

@@ -76,8 +76,13 @@ def test_two_hundred_callers_share_the_pool_without_an_error() -> None:
     assert at_once(200, lambda _: client().ping()) == [True] * 200
 
 
+def _pool_of_one(*, timeout: float) -> PlainPool:
+    options = client().connection_pool.connection_kwargs
+    return PlainPool(max_connections=1, timeout=timeout, **options)  # type: ignore[no-untyped-call]  # redis-py's
+
+
 def test_who_finds_all_connections_in_use_is_told_so_when_his_time_is_over() -> None:
-    pool = PlainPool(max_connections=1, timeout=0.05, **client().connection_pool.connection_kwargs)
+    pool = _pool_of_one(timeout=0.05)
     lent = pool.get_connection()
 
     with pytest.raises(RedisUnavailable), unavailable_as():
@@ -88,7 +93,7 @@ def test_who_finds_all_connections_in_use_is_told_so_when_his_time_is_over() -> 
 
 
 def test_a_connection_that_was_left_with_an_answer_unread_is_made_anew() -> None:
-    pool = PlainPool(max_connections=1, timeout=1, **client().connection_pool.connection_kwargs)
+    pool = _pool_of_one(timeout=1)
     lent = pool.get_connection()
     lent.send_command("PING")
     time.sleep(0.05)
@@ -99,7 +104,7 @@ def test_a_connection_that_was_left_with_an_answer_unread_is_made_anew() -> None
 
 
 def test_a_connection_of_another_process_is_not_lent() -> None:
-    pool = PlainPool(max_connections=1, timeout=1, **client().connection_pool.connection_kwargs)
+    pool = _pool_of_one(timeout=1)
     lent = pool.get_connection()
     lent.pid += 1
     pool.release(lent)
