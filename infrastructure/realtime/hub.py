@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
@@ -18,8 +18,6 @@ from infrastructure.redis import RedisUnavailable
 # Seconds. Somebody who wants to listen waits so long for Redis to confirm it: longer than an event loop needs to which
 # thousands come back at once.
 PATIENCE: Final = 5.0
-# After so much silence Redis is asked whether it is there, and after as much again it is not.
-SILENCE: Final = 2.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # After so long the other work of the event loop has its turn, however much is still to be delivered.
 _SLICE: Final = 0.005
@@ -66,6 +64,9 @@ class Hub:
 
     Belongs to one event loop, and holds a connection only while somebody listens.
     """
+
+    # After so much silence Redis is asked whether it is there, and after as much again it is not.
+    seconds_of_silence: ClassVar[float] = 2.5
 
     def __init__(self, connect: Callable[[], AbstractConnection]) -> None:
         self._connect = connect
@@ -195,7 +196,9 @@ class Hub:
         loop = asyncio.get_running_loop()
         is_asked, until = False, 0.0
         while True:
-            answer: Any = await connection.read_response(timeout=SILENCE, disconnect_on_error=False, push_request=True)
+            answer: Any = await connection.read_response(
+                timeout=self.seconds_of_silence, disconnect_on_error=False, push_request=True
+            )
             if answer is None:
                 if is_asked:
                     raise RedisTimeoutError("Redis does not answer.")

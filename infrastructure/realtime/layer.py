@@ -98,11 +98,11 @@ class RedisHubLayer(BaseChannelLayer):
         """Tell a listener each frame's text until the end of the block; see `infrastructure.realtime.listening`."""
         self.require_valid_group_name(group)
         name = self._frames_of(group)
-        token = await self._hub().add(name, listener)
+        token = await self._add(name, listener)
         try:
             yield
         finally:
-            await self._forget(name, token)
+            await self._remove(name, token)
 
     async def group_send(self, group: str, message: Message) -> None:
         """Publish a message, which is what JSON holds; without an event loop in this thread, before it first yields.
@@ -189,12 +189,22 @@ class RedisHubLayer(BaseChannelLayer):
             self._hubs[loop] = Hub(self._connections.make_connection)
         return self._hubs[loop]
 
-    async def _forget(self, name: str, token: object) -> None:
+    async def _add(self, name: str, listener: Listener) -> object:
+        try:
+            return await self._hub().add(name, listener)
+        finally:
+            self._forget_idle()
+
+    async def _remove(self, name: str, token: object) -> None:
+        try:
+            await self._hub().remove(name, token)
+        finally:
+            self._forget_idle()
+
+    def _forget_idle(self) -> None:
         loop = asyncio.get_running_loop()
-        hub = self._hubs[loop]
-        await hub.remove(name, token)
-        if hub.is_idle:
-            self._hubs.pop(loop, None)
+        if self._hub().is_idle:
+            del self._hubs[loop]
 
     async def _open(self, channel: str) -> _Inbox:
         self.require_valid_channel_name(channel)
@@ -210,12 +220,12 @@ class RedisHubLayer(BaseChannelLayer):
 
     async def _attach(self, inbox: _Inbox, name: str, read: Callable[[str], Message]) -> None:
         if name not in inbox.tokens:
-            inbox.tokens[name] = await self._hub().add(name, _Ear(inbox.messages, read))
+            inbox.tokens[name] = await self._add(name, _Ear(inbox.messages, read))
 
     async def _detach(self, inbox: _Inbox, name: str) -> None:
         token = inbox.tokens.pop(name, None)
         if token:
-            await self._forget(name, token)
+            await self._remove(name, token)
 
     def _frames_of(self, group: str) -> str:
         return f"{self._prefix}frames.{group}"

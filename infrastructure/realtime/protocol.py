@@ -7,7 +7,7 @@ import asyncio
 import random
 import socket
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -18,8 +18,6 @@ from infrastructure.realtime.outlets import BACKLOG, FRAMES
 
 # Bytes of a message from a client, whatever `--ws-max-size` allows; a larger one closes the socket with 1009.
 MESSAGE_BYTES: Final = 64 * 1024
-# Seconds in which the other side may read what waits for it, once the socket is to be closed.
-CLOSE_PATIENCE: Final = 5.0
 # Seconds over which those come back whose server restarts.
 RESTART_SPREAD: Final = 10
 # Bytes that the system takes before it has sent them. It would take megabytes, which are nobody's backlog then.
@@ -114,6 +112,9 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     Frames are never compressed: a compressor costs each socket 44 kB, and each delivery the work again.
     """
 
+    # In these the other side may read what waits for it, once the socket is to be closed.
+    seconds_to_leave: ClassVar[float] = 5.0
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.queue: Any = _Inbox()
@@ -149,7 +150,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
             self._writer.is_open = False
         await self.writable.wait()
-        if self.close_sent:
+        if self.close_sent or self.transport.is_closing():
             raise ClientDisconnected
         await super().send(message)
         if is_close:
@@ -203,7 +204,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Tell that this process ends, and after how many seconds to come back: not everybody at once."""
-        if self.handshake_complete and self.conn.state is State.OPEN:
+        if self.handshake_complete and self.conn.state is State.OPEN and not self.transport.is_closing():
             self._restart()
         elif self.handshake_complete:
             self.transport.close()
@@ -255,7 +256,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         if not self.disconnected:
-            self.close_timer = self.loop.call_later(CLOSE_PATIENCE, self.transport.abort)
+            self.close_timer = self.loop.call_later(self.seconds_to_leave, self.transport.abort)
 
 
 def _is_text(fragments: list[bytes]) -> bool:

@@ -16,6 +16,8 @@ from infrastructure.redis import RedisUnavailable, unavailable_as
 
 # Seconds that a caller is held up by a Redis that does not answer.
 PATIENCE: Final = 1.0
+# Of a few that are larger everybody would be too slow a reader.
+FRAME_BYTES: Final = 64 * 1024
 
 log = structlog.get_logger("layerline.realtime")
 
@@ -32,13 +34,16 @@ def push(group: str, *frames: Mapping[str, Any]) -> None:
             than contents: each listener may see another part of them.
 
     Raises:
-        TypeError, ValueError: If a frame is not JSON.
+        TypeError, ValueError: If a frame is not JSON, or larger than FRAME_BYTES.
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     # Made once, whoever listens, and at once: a frame that is not JSON fails the change it goes with.
     origin = {"request_id": request_id} if request_id else {}
+    texts = [json.dumps(_from(origin, frame), allow_nan=False) for frame in frames]
+    if any(len(text) > FRAME_BYTES for text in texts):
+        raise ValueError(f"A frame holds {FRAME_BYTES} bytes at most; name what is larger by its id.")
     # JSON has no line break of its own.
-    text = "\n".join(json.dumps(_from(origin, frame), allow_nan=False) for frame in frames)
+    text = "\n".join(texts)
     transaction.on_commit(lambda: _send(group, text))
 
 

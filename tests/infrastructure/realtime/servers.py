@@ -16,9 +16,11 @@ from typing import Any, Final, Self
 
 import uvicorn
 
+from infrastructure.realtime.protocol import FrameProtocol
 from tests.infrastructure.queue.servers import free_port, wait_until
 
 FRAME_PROTOCOL: Final = "infrastructure.realtime.protocol:FrameProtocol"
+HURRIED_PROTOCOL: Final = "tests.infrastructure.realtime.servers:HurriedProtocol"
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 # Seconds that a client waits for anything.
 PATIENCE: Final = 5.0
@@ -33,6 +35,12 @@ _HEADERS: Final = (
 
 
 _APPLICATION: Final = "tests.infrastructure.realtime.applications:application"
+
+
+class HurriedProtocol(FrameProtocol):
+    """Has little patience with whoever does not leave."""
+
+    seconds_to_leave = 1.0
 
 
 @dataclass(frozen=True)

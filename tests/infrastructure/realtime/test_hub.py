@@ -17,7 +17,7 @@ from redis import Redis
 from redis.asyncio import ConnectionPool
 from structlog.testing import capture_logs
 
-from infrastructure.realtime.hub import PATIENCE, SILENCE, Hub, RealtimeUnavailable
+from infrastructure.realtime.hub import PATIENCE, Hub, RealtimeUnavailable
 from tests.infrastructure.queue.servers import wait_until
 from tests.infrastructure.realtime.support import Listener
 from tests.infrastructure.support import Server, unused_port
@@ -50,9 +50,15 @@ def redis(server: Server) -> Iterator[Redis]:
         yield redis
 
 
-def _hub(port: int) -> Hub:
+class HurriedHub(Hub):
+    """Soon believes that nobody is there."""
+
+    seconds_of_silence = 0.5
+
+
+def _hub(port: int, kind: type[Hub] = Hub) -> Hub:
     options: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "protocol": 2}
-    return Hub(ConnectionPool.from_url(f"redis://127.0.0.1:{port}/0", **options).make_connection)
+    return kind(ConnectionPool.from_url(f"redis://127.0.0.1:{port}/0", **options).make_connection)
 
 
 @asynccontextmanager
@@ -353,9 +359,9 @@ def test_very_many_channels_are_taken_up_again(mortal: Server) -> None:
 
 def test_a_frozen_redis_is_noticed_and_left_for_one_that_answers(mortal: Server) -> None:
     async def listen() -> None:
-        async with _listening(_hub(mortal.port), "news") as listener:
+        async with _listening(_hub(mortal.port, HurriedHub), "news") as listener:
             mortal.process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(2 * SILENCE + 1)
+            await asyncio.sleep(2 * HurriedHub.seconds_of_silence + 1)
             mortal.process.send_signal(signal.SIGCONT)
             await listener.until(interruptions=1)
             with Redis(port=mortal.port) as redis:
@@ -369,7 +375,7 @@ def test_a_short_pause_of_redis_is_no_interruption(mortal: Server) -> None:
     async def listen() -> None:
         async with _listening(_hub(mortal.port), "news") as listener:
             mortal.process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(SILENCE)
+            await asyncio.sleep(1)
             mortal.process.send_signal(signal.SIGCONT)
             with Redis(port=mortal.port) as redis:
                 redis.publish("news", "still")
@@ -395,11 +401,11 @@ def test_a_connection_that_is_cut_without_a_word_is_noticed(server: Server, redi
 
         is_cut = False
         proxy = await asyncio.start_server(pass_on, "127.0.0.1", 0)
-        async with _listening(_hub(proxy.sockets[0].getsockname()[1]), "news") as listener:
+        async with _listening(_hub(proxy.sockets[0].getsockname()[1], HurriedHub), "news") as listener:
             is_cut = True
             # Nothing comes through any more, and nobody says so.
             redis.publish("news", "lost")
-            await asyncio.sleep(2 * SILENCE + 0.5)
+            await asyncio.sleep(2 * HurriedHub.seconds_of_silence + 0.5)
             is_cut = False
             await listener.until(interruptions=1)
             redis.publish("news", "found")

@@ -5,20 +5,22 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import trustme
 
 from infrastructure.realtime.outlets import FRAMES
-from infrastructure.realtime.protocol import CLOSE_PATIENCE
 from tests.infrastructure.queue.servers import wait_until
 from tests.infrastructure.realtime.servers import (
     BINARY,
     CLOSE,
+    HURRIED_PROTOCOL,
     PING,
     PONG,
     TEXT,
+    HurriedProtocol,
     Served,
     Wire,
     frame,
@@ -29,12 +31,13 @@ pytestmark = pytest.mark.slow
 LIMIT = 64 * 1024
 
 
-@pytest.fixture(scope="module", params=["httptools", "h11"])
+@pytest.fixture(scope="module", params=[("httptools", "uvloop"), ("h11", "asyncio")], ids=" on ".join)
 def server(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """A server with each of uvicorn's ways to read a handshake."""
+    """A server with each of uvicorn's ways to read a handshake, and each of its event loops."""
     # More than the protocol's own limit, which holds whatever stands here; and compression, which it never offers.
     options = {"ws_max_size": 16 * 1024 * 1024, "ws_per_message_deflate": True}
-    with Served(http=request.param, **options) as server:
+    http, loop = request.param
+    with Served(http=http, loop=loop, **options) as server:
         yield server
         assert "Traceback" not in server.said()
 
@@ -269,10 +272,12 @@ def certificates(tmp_path: Path) -> Path:
 
 
 def test_over_tls_whoever_breaks_the_protocol_is_told_too(certificates: Path) -> None:
-    options = {"ssl_certfile": certificates / "cert.pem", "ssl_keyfile": certificates / "key.pem"}
+    files = {"ssl_certfile": certificates / "cert.pem", "ssl_keyfile": certificates / "key.pem"}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with Served(**options) as server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
+    with ExitStack() as stack:
+        server = stack.enter_context(Served(ws=HURRIED_PROTOCOL, **files))
+        plain = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
         with Wire(over=context.wrap_socket(plain)) as wire:
             wire.open("written").say("1 3")
             assert wire.hear() == (TEXT, "0 ééé".encode())
@@ -295,7 +300,7 @@ def test_a_socket_of_the_file_system_serves_as_well(tmp_path: Path) -> None:
 
 def test_whoever_does_not_answer_a_ping_is_closed_and_cut_off_if_he_does_not_even_read() -> None:
     with (
-        Served(ws_ping_interval=0.2, ws_ping_timeout=0.2) as server,
+        Served(ws=HURRIED_PROTOCOL, ws_ping_interval=0.2, ws_ping_timeout=0.2) as server,
         Wire(server.port) as wire,
         Wire(server.port) as deaf,
     ):
@@ -306,11 +311,13 @@ def test_whoever_does_not_answer_a_ping_is_closed_and_cut_off_if_he_does_not_eve
         assert wire.closed() == 1011
         assert wire.has_ended()
         assert server.server.server_state.connections
-        wait_until(lambda: not server.server.server_state.connections, seconds=CLOSE_PATIENCE + 2)
+        wait_until(lambda: not server.server.server_state.connections, seconds=HurriedProtocol.seconds_to_leave + 2)
 
 
 def test_a_server_that_stops_says_so_and_waits_for_nobody_for_long() -> None:
-    with Served() as server, Wire(server.port) as wire, Wire(server.port) as deaf, Wire(server.port) as leaving:
+    with ExitStack() as stack:
+        server = stack.enter_context(Served(ws=HURRIED_PROTOCOL))
+        wire, deaf, leaving = (stack.enter_context(Wire(server.port)) for _ in range(3))
         deaf.open("written").say("100 3000")
         leaving.open("written").say("100 3000")
         leaving.say((1000).to_bytes(2), opcode=CLOSE)
@@ -320,7 +327,7 @@ def test_a_server_that_stops_says_so_and_waits_for_nobody_for_long() -> None:
         started = time.monotonic()
         server.stop()
 
-        assert time.monotonic() - started < CLOSE_PATIENCE + 2
+        assert time.monotonic() - started < HurriedProtocol.seconds_to_leave + 2
         opcode, payload = wire.hear()
         assert (opcode, payload[:2]) == (CLOSE, (1012).to_bytes(2))
         assert re.fullmatch(b"retry=([1-9]|10)", payload[2:])

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from django.db import connection, transaction
 from structlog.testing import capture_logs
 
 from infrastructure import realtime
-from infrastructure.realtime.pushes import PATIENCE
+from infrastructure.realtime.pushes import FRAME_BYTES, PATIENCE
 from tests.infrastructure.realtime.support import LAYERS, NEWS, hanging, layer, refusing, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +99,16 @@ def test_a_frame_of_what_was_rolled_back_never_leaves() -> None:
 def test_a_frame_that_is_not_json_fails_the_change_it_goes_with(content: object) -> None:
     with pytest.raises((TypeError, ValueError)), transaction.atomic():
         realtime.push("readers", {"type": "news", "content": content})
+
+
+def test_a_frame_that_is_too_large_fails_the_change_it_goes_with() -> None:
+    room = FRAME_BYTES - len(json.dumps({"type": "news", "text": ""}))
+
+    with pytest.raises(ValueError, match="65536"):
+        realtime.push("readers", NEWS, {"type": "news", "text": "x" * (room + 1)})
+
+    (heard,) = told(lambda: realtime.push("readers", {"type": "news", "text": "x" * room}), frames=1)
+    assert len(heard["text"]) == room
 
 
 def test_a_frame_carries_the_id_of_the_request_that_led_to_it() -> None:

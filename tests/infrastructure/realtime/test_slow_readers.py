@@ -11,7 +11,7 @@ import pytest
 
 from infrastructure.realtime.outlets import BACKLOG, FRAMES
 from tests.infrastructure.queue.servers import wait_until
-from tests.infrastructure.realtime.servers import TEXT, Process, Served, Wire, in_process
+from tests.infrastructure.realtime.servers import HURRIED_PROTOCOL, TEXT, Process, Served, Wire, in_process
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +78,9 @@ def test_whoever_never_reads_is_closed_with_4431_and_costs_the_others_nothing(se
         assert cost_with_them < 3 * (_cpu(process) - started) + 0.05
 
 
-def test_whoever_does_not_even_read_why_is_given_up(server: Process) -> None:
+def test_whoever_does_not_even_read_why_is_given_up(tmp_path: Path) -> None:
     with ExitStack() as stack:
+        server = stack.enter_context(in_process(tmp_path / "hurried.log", protocol=HURRIED_PROTOCOL))
         speaker = stack.enter_context(Wire(server.port)).open("crowd")
         for _ in range(SLOW):
             stack.enter_context(Wire(server.port)).open("crowd")
