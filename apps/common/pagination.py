@@ -25,6 +25,9 @@ def counted(rows: QuerySet[Any, Any]) -> int:
     own_way: Callable[[int], int] | None = getattr(rows, "count_up_to", None)
     if own_way:
         return own_way(COUNTED_ROWS + 1)
+    if isinstance(rows.query.group_by, tuple) or rows.query.combinator:
+        # Rows that are no rows of a table have no key.
+        return rows[: COUNTED_ROWS + 1].count()
     query = rows.order_by().values_list("pk")[: COUNTED_ROWS + 1].query
     try:
         statement, values = query.get_compiler(rows.db).as_sql()

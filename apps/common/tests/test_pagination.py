@@ -3,12 +3,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.db.models import Count
+from django.db.models.functions import Substr
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from apps.common.pagination import PageNumberPagination
+from apps.common.pagination import PageNumberPagination, counted
 
 
 def page(**parameters: Any) -> dict[str, Any]:
@@ -127,3 +129,21 @@ def test_the_schema_knows_the_limits_of_a_page() -> None:
     assert limits["page_size"]["minimum"] == 1
     assert described["required"] == ["count", "next", "previous", "results"]
     assert described["properties"]["count_exact"]["enum"] == [False]
+
+
+@pytest.mark.django_db
+def test_whatever_the_rows_are_made_of_they_are_counted_as_django_would() -> None:
+    fill(7)
+    groups = Group.objects.order_by("name")
+    lists: list[Any] = [
+        groups,
+        groups.none(),
+        groups.filter(name__gt="g3"),
+        groups.annotate(users=Count("user")).filter(users=0),
+        groups.annotate(letter=Substr("name", 1, 1)).values("letter").annotate(groups=Count("pk")).order_by("letter"),
+        groups.filter(name="g1").union(groups.filter(name="g2")),
+        groups.filter(user=None).distinct(),
+        groups.values_list("name", "pk"),
+    ]
+
+    assert [counted(rows) for rows in lists] == [rows.count() for rows in lists] == [7, 0, 4, 7, 1, 2, 7, 7]
