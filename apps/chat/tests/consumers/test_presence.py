@@ -41,8 +41,10 @@ def test_whoever_has_left_counts_a_moment_longer_and_is_then_gone(visit: Opener)
     assert at_ada.hear("presence")["online"] is True
     # As if the time was over.
     client().zadd(entries, {entry: 1})
-    change = presence.refresh({room.pk.hex: {}})[room.pk.hex]
-    assert (set(change.gone), change.online) == ({str(bob.pk)}, 1)
+    attendance._refresh({room.pk: {}})
+    while (told := at_ada.hear("presence"))["online"]:
+        pass
+    assert told == {"type": "presence", "user": str(bob.pk), "online": False, "members_online": 1}
 
 
 def _entries(name: str) -> list[str]:

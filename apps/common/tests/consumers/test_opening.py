@@ -186,6 +186,16 @@ def test_an_address_opens_no_more_sockets_than_its_limit_lets(
     assert sockets.knock(SPEAKING).open().closed() == 4429
 
 
+def test_while_redis_is_away_an_address_is_counted_in_the_process_alone(
+    sockets: Sockets, settings: Settings, redis_away: None
+) -> None:
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"sockets": (20, 61)}
+
+    for _ in range(2):
+        assert sockets.knock(SPEAKING).open().is_quiet()
+    assert sockets.knock(SPEAKING).open().closed() == 4429
+
+
 def test_addresses_are_counted_apart_behind_a_proxy_that_is_believed_and_by_nobodys_word(
     sockets: Sockets, settings: Settings
 ) -> None:
