@@ -1,11 +1,15 @@
 """Mail to people: multipart text and HTML from the templates beside this module, through Django's mail backend."""
 
 import smtplib
+from contextlib import suppress
 from email.utils import parseaddr
 from hashlib import sha256
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+from django.db import connection
 from django.template.loader import render_to_string
 
 from infrastructure.email import messages
@@ -90,10 +94,11 @@ def compose(message: Message, *, to: str, key: str | None = None) -> EmailMultiA
 
 def _send(message: Message, to: str, key: str | None) -> None:
     mail = compose(message, to=to, key=key)
+    server = get_connection()
     try:
-        # Closes a connection that failed half way, too.
-        with get_connection() as connection:
-            connection.send_messages([mail])
+        server.open()
+        _require_living_transaction()
+        server.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
         codes = sorted({code for code, _ in error.recipients.values()})
         raise EmailError(f"SMTPRecipientsRefused {codes}") from None
@@ -101,6 +106,35 @@ def _send(message: Message, to: str, key: str | None) -> None:
         raise EmailError(f"{type(error).__name__} {error.smtp_code}") from None
     except (OSError, ValueError) as error:
         raise EmailError(type(error).__name__) from None
+    finally:
+        _hang_up(server)
+
+
+def _require_living_transaction() -> None:
+    """Ask the database for a sign of life, at the last moment before the mail goes out.
+
+    A worker that was frozen for a minute holds its job no longer, and another one has sent the mail.
+    """
+    if connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
+def _hang_up(server: BaseEmailBackend) -> None:
+    """Say goodbye, and wait for no answer.
+
+    What became of the mail is decided. A server that never comes to an end would hold the worker until that is killed,
+    and a mail that was taken would be sent again.
+    """
+    if not isinstance(server, SmtpBackend):
+        server.close()
+        return
+    # The second one did not get as far as a login.
+    for connected in (server.connection, server._partial_connection):  # type: ignore[attr-defined]  # noqa: SLF001
+        if connected is not None:
+            with suppress(smtplib.SMTPServerDisconnected):
+                connected.putcmd("quit")
+            connected.close()
 
 
 def _message_id(template: str, key: str) -> str:

@@ -125,11 +125,12 @@ def _finish(row_id: UUID, work: Work) -> None:
 def _be_let_go_if_frozen() -> None:
     """Let the database end this transaction if it hears nothing for longer than a job may take.
 
-    A machine that loses its power says no goodbye, and its locks would stay for hours. It also takes the place of a
-    shorter time that somebody set for all, which would end each attempt after its mail was sent.
+    A machine that loses its power says no goodbye, and its locks would stay for hours. The broker returns its message
+    after 60 s, and then the row is free. It also takes the place of a shorter time that somebody set for all, which
+    would end each attempt after its mail was sent.
     """
     with connection.cursor() as cursor:
-        milliseconds = str(1_000 * (settings.CELERY_TASK_TIME_LIMIT + 10))
+        milliseconds = str(1_000 * (settings.CELERY_TASK_TIME_LIMIT + 2))
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [milliseconds])
 
 

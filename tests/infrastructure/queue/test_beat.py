@@ -1,10 +1,5 @@
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +13,7 @@ from freezegun import freeze_time
 from infrastructure.queue.beat import STAND_BY, LeasedScheduler, LeaseLostError, due_at
 from infrastructure.queue.models import BeatLease, OutboxRow, OutboxState
 from tests.infrastructure.queue import example_jobs  # noqa: F401  # declares the job that the schedule names
-from tests.infrastructure.queue.servers import Broker, database_url, wait_until
+from tests.infrastructure.queue.servers import Broker, beat, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -230,21 +225,3 @@ def test_two_beats_fire_each_moment_once_while_one_is_frozen_thawed_and_the_othe
 def _finished_firings() -> list[datetime | None]:
     finish()
     return fired()
-
-
-@contextmanager
-def beat(broker: Broker, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a beat until the end of the block."""
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--loglevel=INFO", "--pidfile="]
-    settings = {
-        "DJANGO_SETTINGS_MODULE": "tests.infrastructure.queue.worker_settings",
-        "DATABASE_URL": database_url(),
-        "BROKER_URL": broker.url,
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
