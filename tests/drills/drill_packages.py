@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.docs.markdown import ROOT
-from tests.drills.conftest import Figures
+from tests.drills.scene import Figures
 from tests.test_packages import MODULES, rows
 
 _ROWS = {package: test for package, (_, test) in rows().items() if not test.startswith("make ")}
