@@ -94,7 +94,7 @@ def beside(transactional_db: None, tmp_path: Path) -> Iterator[int]:
     script = f"{sys.executable} -m config.internal & exec sleep 60"
     with subprocess.Popen(["/bin/sh", "-c", script], env=environment, start_new_session=True) as program:
         try:
-            wait_until(lambda: _answers(port), seconds=30)
+            wait_until(lambda: _answers(port), seconds=50)
             yield port
         finally:
             program.kill()
