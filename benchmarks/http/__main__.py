@@ -23,6 +23,17 @@ def main() -> None:
     BENCH.mkdir(parents=True, exist_ok=True)
     install_peers()
     say(f"loading with {'wrk' if has_wrk() else 'our own loader, for there is no wrk'}")
+    is_whole = False
+    try:
+        _measure(arguments, shown)
+        is_whole = True
+    finally:
+        # What has been measured is told, whatever became of the rest.
+        shown.load.append(os.getloadavg()[0])
+        print(f"\n{write(shown, publish=arguments.publish and is_whole)}")
+
+
+def _measure(arguments: argparse.Namespace, shown: Shown) -> None:
     how = {"rounds": arguments.rounds, "seconds": arguments.seconds, "say": say}
     if arguments.only != ["growth"]:
         with world(_PEOPLE) as made:
@@ -34,8 +45,6 @@ def main() -> None:
                 shown.flood = flood(made, **how)
     if "growth" in arguments.only:
         shown.growth = growth.measure(arguments.rows, rounds=arguments.rounds, say=say)
-    shown.load.append(os.getloadavg()[0])
-    print(f"\n{write(shown, publish=arguments.publish)}")
 
 
 def say(line: str) -> None:

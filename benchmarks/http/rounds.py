@@ -1,5 +1,6 @@
 """Takes turns between the contestants of a route, round after round."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ class Result:
 
     def ratio_to(self, other: "Result") -> float:
         """Return the median of how many times as many requests it answered in the same round."""
-        return median(mine.rate / its.rate for mine, its in zip(self.rounds, other.rounds, strict=True))
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        return median([mine.rate / its.rate for mine, its in pairs if its.rate] or [math.inf])
 
 
 def compare(world: World, route: Route, *, rounds: int, seconds: int, say: Callable[[str], None]) -> list[Result]:
@@ -88,7 +90,7 @@ def compare(world: World, route: Route, *, rounds: int, seconds: int, say: Calla
     with running(world, route.contestants, route.route) as servers:
         requests = {server: _requests(world, route, server) for server in servers}
         for server in servers:
-            server.load(requests[server], connections=route.connections, seconds=2)
+            server.warm_up(requests[server], connections=route.connections)
         plain: dict[Server, list[Round]] = {server: [] for server in servers}
         apart: dict[Server, list[Round]] = {server: [] for server in servers}
         for number in range(2 * rounds):
