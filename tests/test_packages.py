@@ -24,6 +24,7 @@ MODULES: Final = {
     "drf-spectacular": "drf_spectacular",
     "django-storages": "storages",
     "pillow": "PIL",
+    "pyyaml": "yaml",
     "ua-parser": "ua_parser",
     "opentelemetry-sdk": "opentelemetry",
     "pytest-django": "pytest_django",
