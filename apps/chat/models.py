@@ -39,8 +39,6 @@ class Room(BaseModel):
     last_seq = models.PositiveBigIntegerField(default=0, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # When all that was in it had gone, too.
-    purged_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[RoomManager] = RoomManager()
 
@@ -66,9 +64,6 @@ class Room(BaseModel):
                 fields=["created_at", "id"],
                 name="rooms_closed",
                 condition=Q(closed_at__isnull=False, deleted_at=None),
-            ),
-            models.Index(
-                fields=["deleted_at"], name="rooms_to_purge", condition=Q(deleted_at__isnull=False, purged_at=None)
             ),
             GinIndex(SEARCH_VECTOR, name="rooms_search"),
             # What most people search: beside a private room's row it would not be found by them.

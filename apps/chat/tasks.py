@@ -1,7 +1,5 @@
 from uuid import UUID
 
-from celery import shared_task
-
 from apps.chat.services import InvitationService, MessageService, RoomService
 from infrastructure.queue.jobs import job
 
@@ -12,8 +10,13 @@ def publish_announcement(_job_id: UUID, announcement_id: str) -> None:
     MessageService.publish(announcement_id=UUID(announcement_id))
 
 
-@shared_task(name="chat.clean_deleted_rooms")
-def clean_deleted_rooms() -> None:
-    """Delete what was in deleted rooms, and invitations that are over. Beat sends it every ten minutes."""
-    RoomService.purge_deleted()
+@job(name="chat.clean_deleted_room")
+def clean_deleted_room(_job_id: UUID, room_id: str) -> None:
+    """Delete what was in a deleted room, a batch at a time."""
+    RoomService.purge(room_id=UUID(room_id))
+
+
+@job(name="chat.clean_invitations")
+def clean_invitations(_job_id: UUID) -> None:
+    """Delete invitations that are over, a batch at a time. Beat asks for it every hour."""
     InvitationService.purge()

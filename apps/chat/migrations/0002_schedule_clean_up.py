@@ -6,9 +6,7 @@ from infrastructure.queue.schedule import seed_periodic
 
 
 def seed(apps, schema_editor):
-    seed_periodic(
-        apps, name="Clean deleted rooms", task="chat.clean_deleted_rooms", every=timedelta(minutes=10)
-    )
+    seed_periodic(apps, name="Clean invitations", task="chat.clean_invitations", every=timedelta(hours=1))
 
 
 class Migration(migrations.Migration):

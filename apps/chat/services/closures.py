@@ -13,20 +13,25 @@ _KEEP: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('chat.closu
 
 
 def hold_closures() -> None:
-    """Wait for those who close an account or are made an owner, and let nobody do so until the transaction ends."""
+    """Wait for whoever closes an account or relies on an open one, and let nobody do so until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLD)
 
 
-def require_open_account(user_id: UUID) -> None:
-    """Let pass whoever is to be an owner, and keep the account from being closed until the transaction ends.
+def keep_accounts_open() -> None:
+    """Wait for whoever closes an account, and let nobody do so until the transaction ends; others may wait beside.
 
-    Call it before a room is held: whoever closes accounts holds them in the other order.
-
-    Raises:
-        ClosedAccountError: If the account is closed.
+    Call it before a room is held: whoever closes an account holds its rooms after that.
     """
     with connection.cursor() as cursor:
         cursor.execute(_KEEP)
+
+
+def require_open_account(user_id: UUID) -> None:
+    """Let pass whose account is open, and stays so since `keep_accounts_open`.
+
+    Raises:
+        ClosedAccountError: If it is closed.
+    """
     if not UserSelector.committed(user_id=user_id).is_active:
         raise ClosedAccountError

@@ -11,12 +11,13 @@ from apps.chat.enums import InvitationState, RoomRole
 from apps.chat.exceptions import BannedError, InvitationAnsweredError
 from apps.chat.models import Invitation, Membership, Room
 from apps.chat.selectors import RoomSelector
-from apps.chat.services.closures import require_open_account
+from apps.chat.services.closures import keep_accounts_open, require_open_account
 from apps.chat.services.members import admit
 from apps.chat.services.turns import hold_room
 from apps.common.exceptions import NotFoundError
 from apps.common.types import Actor
 from apps.users.selectors import UserSelector
+from infrastructure.queue import outbox
 
 # How long one is kept that was answered, or led nowhere.
 KEPT_FOR: Final = timedelta(days=30)
@@ -58,6 +59,7 @@ class InvitationService:
         """
         mine = Invitation.objects.filter(pk=invitation_id, invitee_id=actor.id)
         with transaction.atomic():
+            keep_accounts_open()
             require_open_account(actor.id)
             room = hold_room(pk__in=mine.values("room_id"))
             invitation = mine.select_for_update().first()
@@ -91,10 +93,11 @@ class InvitationService:
 
     @staticmethod
     def purge() -> int:
-        """Delete those that are over for long, in batches, and return how many went."""
+        """Delete a batch of those that are over for long, leave the next to a job, and return how many went."""
         is_over = ~Q(state=InvitationState.OPEN) | Q(invitee=None)
-        rows = Invitation.objects.filter(is_over, updated_at__lte=timezone.now() - KEPT_FOR).order_by("updated_at")
-        deleted = 0
-        while keys := list(rows.values_list("pk", flat=True)[:PURGE_BATCH]):
-            deleted += Invitation.objects.filter(pk__in=keys).delete()[0]
-        return deleted
+        over = Invitation.objects.filter(is_over, updated_at__lte=timezone.now() - KEPT_FOR).order_by("updated_at")
+        with transaction.atomic():
+            keys = list(over.values_list("pk", flat=True)[:PURGE_BATCH])
+            if len(keys) == PURGE_BATCH:
+                outbox.enqueue("chat.clean_invitations", {})
+            return Invitation.objects.filter(pk__in=keys).delete()[0]

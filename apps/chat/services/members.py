@@ -10,7 +10,7 @@ from apps.chat.enums import InvitationState, MemberChange, RoomRole, Visibility
 from apps.chat.exceptions import BannedError, NotMemberError
 from apps.chat.models import Invitation, Membership, Room
 from apps.chat.selectors import RoomSelector, oversees
-from apps.chat.services.closures import require_open_account
+from apps.chat.services.closures import keep_accounts_open, require_open_account
 from apps.chat.services.turns import Turn, member_entry, record, take_turn
 from apps.common.exceptions import FieldError, ForbiddenError, InvalidInputError, NotFoundError
 from apps.common.types import Actor
@@ -29,9 +29,10 @@ class MemberService:
             ClosedAccountError: If his account was closed meanwhile.
         """
         with transaction.atomic():
-            require_open_account(actor.id)
+            keep_accounts_open()
             turn = take_turn(actor, slug)
             if turn.role is None:
+                require_open_account(actor.id)
                 if turn.mine and turn.mine.banned_at is not None:
                     raise BannedError
                 if turn.room.visibility == Visibility.PRIVATE:
@@ -85,13 +86,14 @@ class MemberService:
             ClosedAccountError: If the member shall be an owner and his account is closed.
         """
         with transaction.atomic():
-            if role == RoomRole.OWNER:
-                require_open_account(user_id)
+            keep_accounts_open()
             turn = take_turn(actor, slug)
             turn.require_role(RoomRole.OWNER)
             member = _standing(turn, user_id)
             if member.role != role:
                 turn.require_another_owner(member)
+                if role == RoomRole.OWNER:
+                    require_open_account(user_id)
                 member.role = role
                 member.save(update_fields=["role", "updated_at"])
                 record(turn.room, member_entry(turn.room, member, MemberChange.ROLE))

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -8,7 +9,7 @@ from apps.chat.enums import RoomRole, Visibility
 from apps.chat.exceptions import SlugTakenError
 from apps.chat.models import Announcement, Change, Invitation, Membership, Message, Room
 from apps.chat.selectors import RoomSelector, oversees
-from apps.chat.services.closures import require_open_account
+from apps.chat.services.closures import keep_accounts_open, require_open_account
 from apps.chat.services.members import MemberService, admit
 from apps.chat.services.reading import record_reading
 from apps.chat.services.speech import require_fit, require_voice
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 PURGE_BATCH: Final = 1_000
-# Rows that one run of the cleaning deletes at most.
-PURGE_LIMIT: Final = 100_000
 
 
 class RoomService:
@@ -40,6 +39,7 @@ class RoomService:
         """
         try:
             with transaction.atomic():
+                keep_accounts_open()
                 require_open_account(actor.id)
                 room = Room.objects.create(slug=slug, name=name, visibility=visibility)
                 admit(room, actor.id, role=RoomRole.OWNER)
@@ -85,6 +85,7 @@ class RoomService:
             turn.require_role(RoomRole.OWNER)
             turn.room.name, turn.room.deleted_at = "", timezone.now()
             turn.room.save(update_fields=["name", "deleted_at", "updated_at"])
+            _purge_later(turn.room.pk)
             realtime.push(group_of(turn.room.pk), {"type": "room.deleted"})
 
     @staticmethod
@@ -130,24 +131,25 @@ class RoomService:
             )
 
     @staticmethod
-    def purge_deleted() -> int:
-        """Delete what was in deleted rooms, in batches, and return how many rows went: no more than a run may cost."""
-        deleted = 0
-        for room in Room.objects.filter(deleted_at__isnull=False, purged_at=None).order_by("deleted_at"):
-            for rows in _contents(room):
-                while deleted < PURGE_LIMIT and (keys := list(rows.values_list("pk", flat=True)[:PURGE_BATCH])):
-                    deleted += rows.filter(pk__in=keys).delete()[0]
-            if deleted >= PURGE_LIMIT:
-                break
-            room.purged_at = timezone.now()
-            room.save(update_fields=["purged_at", "updated_at"])
-        return deleted
+    def purge(*, room_id: UUID) -> int:
+        """Delete a batch of what was in a deleted room, leave the next to a job, and return how many rows went."""
+        with transaction.atomic():
+            for rows in _contents(room_id):
+                keys = list(rows.values_list("pk", flat=True)[:PURGE_BATCH])
+                if keys:
+                    _purge_later(room_id)
+                    return rows.filter(pk__in=keys).delete()[0]
+        return 0
 
 
-def _contents(room: Room) -> "list[QuerySet[Any]]":
-    """Return what belongs to a room, in the order in which it can go."""
-    models = (Change, Message, Announcement, Invitation, Membership)
-    return [model.objects.filter(room=room) for model in models]
+def _purge_later(room_id: UUID) -> None:
+    outbox.enqueue("chat.clean_deleted_room", {"room_id": str(room_id)})
+
+
+def _contents(room_id: UUID) -> "list[QuerySet[Any]]":
+    """Return what belongs to a deleted room, in the order in which it can go."""
+    models: tuple[Any, ...] = (Change, Message, Announcement, Invitation, Membership)
+    return [model.objects.filter(room_id=room_id, room__deleted_at__isnull=False) for model in models]
 
 
 def _apply(room: Room, changes: Mapping[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 from typing import Any, Final
+from uuid import uuid4
 
 from apps.chat.enums import RoomRole
-from apps.chat.models import Invitation
+from apps.chat.models import Invitation, Room
 from apps.chat.services import InvitationService, MemberService
 from apps.chat.tests.support import open_room, say
 from apps.common.tests.access import Route, Table, signed_in
@@ -16,30 +17,35 @@ def _room(**statuses: tuple[int, int, int]) -> Table:
     return {"anonymous": nobody, "user": stranger, "owner": owner, "moderator": overseer, "admin": overseer}
 
 
+def _open(owner: Actor, *members: Actor) -> Room:
+    """Return a private room under a slug of its own, for the table is gone through without an end in between."""
+    return open_room(owner, f"room-{uuid4()}", private=True, members=members)
+
+
 def _private(owner: Actor) -> dict[str, Any]:
-    return {"slug": open_room(owner, private=True).slug}
+    return {"slug": _open(owner).slug}
 
 
 def _with_another_owner(owner: Actor) -> dict[str, Any]:
     other = UserFactory.create()
-    room = open_room(owner, private=True, members=[other])
+    room = _open(owner, other)
     MemberService.set_role(actor=owner, slug=room.slug, user_id=other.pk, role=RoomRole.OWNER)
     return {"slug": room.slug}
 
 
 def _member(owner: Actor) -> dict[str, Any]:
     member = UserFactory.create()
-    return {"slug": open_room(owner, private=True, members=[member]).slug, "user_id": member.pk}
+    return {"slug": _open(owner, member).slug, "user_id": member.pk}
 
 
 def _message(owner: Actor) -> dict[str, Any]:
-    room = open_room(owner, private=True)
+    room = _open(owner)
     return {"slug": room.slug, "message_id": say(owner, room.slug).id}
 
 
 def _invitation(owner: Actor) -> dict[str, Any]:
     host = UserFactory.create()
-    room = open_room(host, private=True)
+    room = _open(host)
     InvitationService.invite(actor=host, slug=room.slug, email=vars(owner)["email"])
     return {"invitation_id": Invitation.objects.get(room=room).pk}
 
@@ -52,7 +58,7 @@ _ROOM: Final = "api/v1/chat/rooms/<room:slug>/"
 
 ROUTES: Final = {
     "api/v1/chat/rooms/": Route(
-        signed_in(GET=200, HEAD=200, POST=201), body=lambda _: {"slug": "tea", "name": "Tea", "visibility": "private"}
+        signed_in(GET=200, HEAD=200, POST=201), body=lambda _: {"slug": f"tea-{uuid4()}", "name": "Tea"}
     ),
     _ROOM: Route(
         _room(GET=(404, 200, 200), HEAD=(404, 200, 200), PATCH=(404, 200, 200), DELETE=(404, 204, 403)),

@@ -1,14 +1,23 @@
+from datetime import timedelta
+
 import pytest
 from celery import current_app
+from django.utils import timezone
 
-from apps.chat.models import Announcement, Message, Room
+from apps.chat.models import Announcement, Invitation, Membership, Message
 from apps.chat.services import RoomService
-from apps.chat.tasks import clean_deleted_rooms
 from apps.chat.tests.support import open_room, say
 from apps.users.tests.factories import UserFactory
+from infrastructure.queue import outbox
 from infrastructure.queue.models import OutboxRow, OutboxState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _deliver(job: OutboxRow) -> None:
+    """Do what a worker does with the message of a job."""
+    current_app.loader.import_default_modules()
+    current_app.tasks[job.name](str(job.pk))
 
 
 def test_an_announcement_is_said_once_however_often_its_job_is_delivered() -> None:
@@ -18,7 +27,7 @@ def test_an_announcement_is_said_once_however_often_its_job_is_delivered() -> No
     job = OutboxRow.objects.get(name="chat.publish_announcement")
 
     for _ in range(3):
-        current_app.tasks[job.name](str(job.pk))
+        _deliver(job)
 
     assert list(Message.objects.filter(author=None).values_list("text", flat=True)) == ["Soon"]
     assert Message.objects.count() == 1
@@ -26,14 +35,27 @@ def test_an_announcement_is_said_once_however_often_its_job_is_delivered() -> No
     assert OutboxRow.objects.get(pk=job.pk).state == OutboxState.DONE
 
 
-def test_the_cleaning_empties_deleted_rooms() -> None:
+def test_a_deleted_room_is_emptied_by_jobs_each_of_which_leaves_the_next() -> None:
     ada = UserFactory.create()
     room = open_room(ada)
     say(ada)
     RoomService.delete(actor=ada, slug=room.slug)
 
-    for _ in range(3):
-        clean_deleted_rooms()
+    while job := OutboxRow.objects.exclude(state=OutboxState.DONE).first():
+        _deliver(job)
 
     assert not Message.objects.exists()
-    assert Room.objects.get().purged_at is not None
+    assert not Membership.objects.exists()
+    assert OutboxRow.objects.filter(name="chat.clean_deleted_room").count() == 4
+
+
+def test_old_invitations_go_by_a_job_that_beat_asks_for() -> None:
+    ada = UserFactory.create()
+    room = open_room(ada)
+    Invitation.objects.create(room=room, inviter_id=ada.pk)
+    Invitation.objects.update(updated_at=timezone.now() - timedelta(days=31))
+    outbox.enqueue_firing("chat.clean_invitations", {}, due_at=timezone.now())
+
+    _deliver(OutboxRow.objects.get())
+
+    assert not Invitation.objects.exists()

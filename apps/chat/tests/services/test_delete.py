@@ -1,13 +1,13 @@
 import pytest
 
-from apps.chat.models import Change, Invitation, Membership, Message, Room
+from apps.chat.models import Announcement, Change, Invitation, Membership, Message, Room
 from apps.chat.selectors import ChangeSelector, MemberSelector, RoomSelector
 from apps.chat.services import InvitationService, RoomService
-from apps.chat.services.rooms import PURGE_LIMIT
 from apps.chat.tests.support import open_room, row, say
 from apps.common.exceptions import ForbiddenError, NotFoundError
 from apps.common.types import Actor
 from apps.users.tests.factories import AdminFactory, UserFactory
+from infrastructure.queue.models import OutboxRow
 
 
 @pytest.mark.django_db
@@ -51,33 +51,41 @@ def _fill(owner: Actor, slug: str) -> Room:
     return room
 
 
+def _jobs() -> int:
+    return OutboxRow.objects.filter(name="chat.clean_deleted_room").count()
+
+
 @pytest.mark.django_db
-def test_what_was_in_a_deleted_room_goes_and_nothing_else() -> None:
+def test_what_was_in_a_deleted_room_goes_batch_by_batch_and_nothing_else() -> None:
     ada = UserFactory.create()
     gone, kept = _fill(ada, "gone"), _fill(ada, "kept")
+    contents = (Change, Message, Announcement, Invitation, Membership)
+    others = [model.objects.filter(room=kept).count() for model in contents]
+
     RoomService.delete(actor=ada, slug=gone.slug)
-    others = [model.objects.filter(room=kept).count() for model in (Change, Message, Invitation, Membership)]
+    assert _jobs() == 1
 
-    # Changes, messages, the announcement, the invitation, members.
-    assert RoomService.purge_deleted() == 2 + 3 + 1 + 1 + 2
-    assert RoomService.purge_deleted() == 0
-
-    assert [model.objects.filter(room=gone).count() for model in (Change, Message, Invitation, Membership)] == [0] * 4
-    assert [model.objects.filter(room=kept).count() for model in (Change, Message, Invitation, Membership)] == others
-    assert Room.objects.get(slug="gone").purged_at is not None
+    # Changes, messages, the announcement, the invitation, members; and then there is nothing to do.
+    assert [RoomService.purge(room_id=gone.pk) for _ in range(6)] == [2, 3, 1, 1, 2, 0]
+    assert _jobs() == 6
+    assert [model.objects.filter(room=gone).count() for model in contents] == [0] * 5
+    assert [model.objects.filter(room=kept).count() for model in contents] == others
+    assert Room.objects.filter(slug="gone").exists()
 
 
 @pytest.mark.django_db
-@pytest.mark.layers_off("one statement for each batch, and the batches are tiny here")
-def test_a_run_deletes_no_more_than_it_may_and_the_next_one_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.chat.services.rooms.PURGE_BATCH", 1)
-    monkeypatch.setattr("apps.chat.services.rooms.PURGE_LIMIT", 4)
+def test_nothing_of_a_room_that_is_there_goes() -> None:
+    room = _fill(UserFactory.create(), "kept")
+
+    assert RoomService.purge(room_id=room.pk) == 0
+    assert Message.objects.filter(room=room).count() == 3
+
+
+@pytest.mark.django_db
+def test_a_batch_is_no_larger_than_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.chat.services.rooms.PURGE_BATCH", 2)
     ada = UserFactory.create()
     room = _fill(ada, "gone")
     RoomService.delete(actor=ada, slug=room.slug)
 
-    runs = [RoomService.purge_deleted() for _ in range(4)]
-
-    assert PURGE_LIMIT == 100_000
-    assert runs == [4, 4, 1, 0]
-    assert not Message.objects.exists()
+    assert [RoomService.purge(room_id=room.pk) for _ in range(4)] == [2, 2, 1, 1]

@@ -18,6 +18,7 @@ from apps.common.tests.races import at_once
 from apps.common.types import Actor
 from apps.users.services import UserService
 from apps.users.tests.factories import AdminFactory, UserFactory
+from infrastructure.queue.models import OutboxRow
 
 
 def _invited(room_slug: str = "lamps", *, private: bool = True) -> tuple[Any, Any, Invitation]:
@@ -213,3 +214,18 @@ def test_what_was_answered_or_led_nowhere_goes_after_a_month_and_an_open_one_sta
     assert InvitationService.purge() == 0
 
     assert set(Invitation.objects.values_list("pk", flat=True)) == {opened.pk, recent.pk}
+
+
+@pytest.mark.django_db
+def test_what_is_more_than_a_batch_is_left_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.chat.services.invitations.PURGE_BATCH", 2)
+    ada = UserFactory.create()
+    room = open_room(ada)
+    for _ in range(3):
+        Invitation.objects.create(room=room, inviter_id=ada.pk)
+    Invitation.objects.update(updated_at=timezone.now() - timedelta(days=31))
+
+    assert InvitationService.purge() == 2
+    assert OutboxRow.objects.filter(name="chat.clean_invitations").count() == 1
+    assert InvitationService.purge() == 1
+    assert OutboxRow.objects.filter(name="chat.clean_invitations").count() == 1
