@@ -130,7 +130,7 @@ def test_a_frame_of_64_kibibytes_is_read(socket: ClientConnection) -> None:
 
 
 def test_a_logout_elsewhere_closes_the_socket(socket_server: Server, token: str) -> None:
-    with _open(socket_server, "/ws/hurried/") as socket:
+    with _open(socket_server, _SPEAKING) as socket:
         assert _ask(socket, {"type": "auth", "token": token})["type"] == "welcome"
 
         assert socket_server.send("POST", "/api/v1/auth/logout-all/", token=token).status_code == 204
