@@ -1,7 +1,5 @@
 from uuid import UUID
 
-from apps.common.exceptions import NotFoundError
-from apps.users.selectors import UserSelector
 from apps.users.services import (
     AuditService,
     AvatarService,
@@ -10,7 +8,6 @@ from apps.users.services import (
     MfaChallengeService,
     SessionService,
 )
-from infrastructure.email.service import EmailService
 from infrastructure.queue.jobs import job
 from infrastructure.storage import FileStore
 
@@ -54,13 +51,7 @@ def send_email_changed(job_id: UUID, former_address_id: str) -> None:
 @job(name="users.send_security_notice")
 def send_security_notice(job_id: UUID, user_id: str, notice: str) -> None:
     """Tell an owner what was done to the account, in case it was somebody else."""
-    try:
-        account = UserSelector.by_id(user_id=UUID(user_id))
-    except NotFoundError:
-        return
-    if not account.is_active:
-        return
-    EmailService.send_security_notice(to=account.email, name=account.name, notice=notice, key=str(job_id))
+    MailService.security_notice(job_id=job_id, user_id=UUID(user_id), notice=notice)
 
 
 @job(name="users.remove_file")

@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from apps.users.models import Session
-from apps.users.tests.factories import PASSWORD, UserFactory
+from apps.users.tests.factories import PASSWORD, AdminFactory, UserFactory
+from apps.users.tests.support import signed_in
 from tests.e2e.servers import PATIENCE, Server
 
 pytestmark = pytest.mark.slow
@@ -63,8 +64,12 @@ def test_an_unknown_verb_is_told_which_ones_there_are(server: Server, path: str,
     assert "GET" in answer.headers["Allow"]
 
 
+@pytest.mark.usefixtures("database")
 def test_more_parameters_than_are_read_are_a_broken_request(open_server: Server) -> None:
-    answer = open_server.send("GET", "/api/v1/auth/me/?" + "&".join(f"a{number}=1" for number in range(1_001)))
+    token = signed_in(AdminFactory.create()).access
+    path = "/api/v1/users/?" + "&".join(f"a{number}=1" for number in range(1_001))
+
+    answer = open_server.send("GET", path, token=token)
 
     assert _problem(answer) == (400, "bad_request")
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.common.exceptions import NotFoundError
 from apps.users.enums import LinkPurpose, Notice
 from apps.users.models import FormerAddress, User
 from apps.users.selectors import UserSelector
@@ -55,6 +56,16 @@ class MailService:
         seconds = int(TAKEN_MAIL_PAUSE.total_seconds())
         if once.claim(scope="address_taken", subject=str(user_id), holder=str(job_id), seconds=seconds):
             EmailService.send_address_taken(to=user.email, name=user.name, key=str(job_id))
+
+    @staticmethod
+    def security_notice(*, job_id: UUID, user_id: UUID, notice: str) -> None:
+        """Tell an owner what was done to the account, while it is open."""
+        try:
+            account = UserSelector.by_id(user_id=user_id)
+        except NotFoundError:
+            return
+        if account.is_active:
+            EmailService.send_security_notice(to=account.email, name=account.name, notice=notice, key=str(job_id))
 
     @staticmethod
     def email_changed(*, job_id: UUID, former_address_id: UUID) -> None:
